@@ -1,0 +1,253 @@
+"""Binds the functions of apps/ once and says what is missing; the only importer of apps/."""
+
+import importlib
+import inspect
+import logging
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from byoc_serving.errors import AlgorithmError
+from byoc_serving.settings import Settings
+
+log = logging.getLogger("algorithm")
+
+UserFunction = Callable[..., Any]
+
+# What AWS's inference toolkit passes to each function, before the optional context
+# (aws/sagemaker-inference-toolkit, default_handler_service and transformer).
+_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "model_fn": ("model_dir",),
+    "input_fn": ("body", "content_type"),
+    "predict_fn": ("data", "model"),
+    "output_fn": ("prediction", "accept"),
+    "transform_fn": ("model", "data", "content_type", "accept"),
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a function of apps/ may ask about the call it serves; passed where it takes a `context`.
+
+    `system_properties` and `get_request_header` answer as the context of AWS's own containers does.
+    """
+
+    model_dir: str
+    request_id: str = ""
+    inference_id: str | None = None
+    custom_attributes: str | None = None
+    content_type: str | None = None
+    accept: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    response_headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def system_properties(self) -> Mapping[str, str | None]:
+        """The properties that scripts for AWS's containers read."""
+        return {"model_dir": self.model_dir, "gpu_id": None}
+
+    def get_request_header(self, _index: int, key: str) -> str | None:
+        """Return a header of the request; its index in a batch is always 0."""
+        return self.headers.get(key.lower())
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """The functions of one inference script; every one takes the context as its last argument."""
+
+    source: Path
+    model_fn: UserFunction
+    predict_fn: UserFunction
+    input_fn: UserFunction | None
+    output_fn: UserFunction | None
+    transform_fn: UserFunction | None
+    needs_model_predict: bool
+
+    @property
+    def name(self) -> str:
+        """The script as its author knows it, such as apps/inference.py."""
+        return f"{self.source.parent.name}/{self.source.name}"
+
+
+def bind(settings: Settings) -> Algorithm:
+    """Import apps/'s inference script and return its functions.
+
+    Raises:
+        AlgorithmError: the script is missing, cannot be imported, lacks a required function, or has one
+            with other parameters than SageMaker's convention gives it.
+    """
+    source = settings.apps_dir / settings.program
+    module = _import_script(source)
+    name = f"{source.parent.name}/{source.name}"
+    found = {fn: _bind_function(module, fn, name) for fn in _ARGUMENTS}
+    if found["model_fn"] is None:
+        raise AlgorithmError(
+            f"{name} has no model_fn(model_dir). Define it: it loads the model and returns it."
+        )
+    beside = [fn for fn in ("input_fn", "predict_fn", "output_fn") if found[fn]]
+    if found["transform_fn"] and beside:
+        raise AlgorithmError(
+            f"{name} has transform_fn and {', '.join(beside)}. Keep one or the other: "
+            "transform_fn does the work of all three."
+        )
+    return Algorithm(
+        source=source,
+        model_fn=found["model_fn"],
+        predict_fn=found["predict_fn"] or _predict_by_the_model,
+        input_fn=found["input_fn"],
+        output_fn=found["output_fn"],
+        transform_fn=found["transform_fn"],
+        needs_model_predict=not (found["predict_fn"] or found["transform_fn"]),
+    )
+
+
+def load_model(algorithm: Algorithm, model_dir: Path) -> Any:  # noqa: ANN401 - a model is whatever model_fn returns
+    """Return what model_fn makes of the model directory.
+
+    Raises:
+        AlgorithmError: model_fn failed (the message lists the files that it found there), or there is no
+            predict_fn and the model has no predict of its own.
+    """
+    try:
+        model = algorithm.model_fn(str(model_dir), Context(model_dir=str(model_dir)))
+    except (Exception, SystemExit) as error:  # a script may call sys.exit anywhere
+        raise AlgorithmError(
+            f"{algorithm.name}: model_fn failed: {_describe(error, algorithm.source.parent)}. "
+            f"{model_dir} holds {_listing(model_dir)}."
+        ) from error
+    if algorithm.needs_model_predict:
+        if not callable(getattr(model, "predict", None)):
+            raise AlgorithmError(
+                f"{algorithm.name} has no predict_fn(data, model), and the {type(model).__name__} that "
+                "model_fn returned has no predict method to call instead. Define predict_fn."
+            )
+        log.info(f"{algorithm.name} has no predict_fn: calling the model's own predict")
+    return model
+
+
+def training_function(settings: Settings) -> UserFunction:
+    """Return `train` of apps/main.py.
+
+    Raises:
+        AlgorithmError: there is no apps/main.py, it cannot be imported, or it has no `train`.
+    """
+    source = settings.apps_dir / "main.py"
+    function = getattr(_import_script(source), "train", None)
+    if not callable(function):
+        raise AlgorithmError(
+            f"{source.parent.name}/main.py has no train(model_dir, channels, hyperparameters). Define it, or "
+            "leave out mode=train to pull a model version instead."
+        )
+    return function  # type: ignore[no-any-return]  # getattr knows no better
+
+
+def _predict_by_the_model(data: Any, model: Any, _context: Context) -> Any:  # noqa: ANN401
+    return model.predict(data)
+
+
+def _import_script(source: Path) -> ModuleType:
+    """Import a script under its own bare name, as `python script.py` and its pickles know it."""
+    name = f"{source.parent.name}/{source.name}"
+    if not source.is_file():
+        raise AlgorithmError(f"{name} is missing. Put it into {source.parent}.")
+    _put_first_on_path(source.parent)
+    try:
+        return importlib.import_module(source.stem)
+    except (Exception, SystemExit) as error:
+        raise AlgorithmError(f"{name} cannot be imported: {_describe(error, source.parent)}") from error
+
+
+def _put_first_on_path(apps_dir: Path) -> None:
+    """Make an import in apps/ find apps/'s own modules first, whatever has been imported before.
+
+    A module of the image's program that shares its name with one of the user's (predictor.py is a likely
+    one) leaves sys.modules; who imported it before keeps it.
+    """
+    path = str(apps_dir)
+    if sys.path[0] != path:
+        sys.path[:] = [path, *(entry for entry in sys.path if entry != path)]
+        importlib.invalidate_caches()
+    own = {entry.stem for entry in apps_dir.iterdir() if entry.suffix == ".py" or entry.is_dir()}
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in own and _stands_in_the_way(module, apps_dir):
+            del sys.modules[name]
+
+
+def _stands_in_the_way(module: ModuleType, apps_dir: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return False
+    libraries = [Path(sysconfig.get_path(key)) for key in ("stdlib", "purelib", "platlib")]
+    places = (Path(file), Path(file).resolve())
+    return not any(
+        place.is_relative_to(root) for place in places for root in (apps_dir.resolve(), *libraries)
+    )
+
+
+def _bind_function(module: ModuleType, name: str, script: str) -> UserFunction | None:
+    """Return the script's function so that it takes the context last, or None where it has none."""
+    function = getattr(module, name, None)
+    if function is None:
+        return None
+    arguments = _ARGUMENTS[name]
+    if not callable(function):
+        raise AlgorithmError(f"{script}: {name} is a {type(function).__name__}. Make it a function.")
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # a builtin that does not tell: it cannot know of our context
+        return lambda *given: function(*given[:-1])
+    if _takes_context(signature, len(arguments)):
+        return function  # type: ignore[no-any-return]  # callable() knows no better
+    try:
+        signature.bind(*arguments)
+    except TypeError as error:
+        wanted = ", ".join(arguments)
+        raise AlgorithmError(
+            f"{script}: {name}{signature} cannot be called with ({wanted}): {error}. "
+            f"Write it as {name}({wanted}) or {name}({wanted}, context)."
+        ) from error
+    return lambda *given: function(*given[:-1])
+
+
+def _takes_context(signature: inspect.Signature, before: int) -> bool:
+    """Whether one more positional argument would land on a parameter meant for the context.
+
+    A parameter with a default and another name, as in predict_fn(data, model, threshold=0.5), is not.
+    """
+    positional = [
+        p for p in signature.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(positional) != before + 1:
+        return False
+    extra = positional[before]
+    return extra.default is extra.empty or "context" in extra.name or extra.name == "ctx"
+
+
+def _describe(error: BaseException, apps_dir: Path) -> str:
+    """Say what an exception of the user's code was and the last line of apps/ that it passed."""
+    where = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if Path(frame.filename).is_relative_to(apps_dir):
+            where = f" ({apps_dir.name}/{Path(frame.filename).relative_to(apps_dir)}, line {frame.lineno})"
+    if isinstance(error, SyntaxError) and error.filename:
+        where = ""  # its own text names file and line
+    text = " ".join(str(error).split())
+    remedy = ". Name its package in apps/requirements.txt" if isinstance(error, ModuleNotFoundError) else ""
+    return f"{type(error).__name__}: {text}{where}{remedy}"
+
+
+def _listing(model_dir: Path, most: int = 10) -> str:
+    """Name the files of a model directory with their sizes, for the error of a model that does not load."""
+    if not model_dir.is_dir():
+        return "nothing: there is no such directory"
+    files = sorted(file for file in model_dir.rglob("*") if file.is_file())
+    if not files:
+        return "no file"
+    named = [f"{file.relative_to(model_dir)} ({file.stat().st_size} bytes)" for file in files[:most]]
+    more = f" and {len(files) - most} more" if len(files) > most else ""
+    return ", ".join(named) + more

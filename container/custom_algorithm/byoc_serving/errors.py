@@ -1,0 +1,76 @@
+"""What can go wrong, each kind with the status or exit it leads to; every message says what to do."""
+
+from http import HTTPStatus
+
+
+class ServingError(Exception):
+    """Something that the person who runs the container can mend; its message is fit to be shown as it is."""
+
+
+class SettingsError(ServingError):
+    """An environment variable or hyperparameter has a value that cannot be used."""
+
+
+class AlgorithmError(ServingError):
+    """apps/ cannot be used: a file or function is missing, an import or model_fn failed."""
+
+
+class ModelVersionError(ServingError):
+    """A model version is not what its manifest says, or its manifest is not what was promised (bad data)."""
+
+
+class StorageError(ServingError):
+    """A model version could not be fetched or stored: missing, denied, unreachable, disk full (bad wire)."""
+
+
+class NotReadyError(ServingError):
+    """The model is still loading, or could not be loaded."""
+
+
+class RequestError(ServingError):
+    """What the caller did wrong. Raise a subclass from input_fn or output_fn to answer with its status.
+
+    Args:
+        message: what was wrong, which value, what to do; it goes to the caller.
+        details: further JSON values for the caller, such as the position in the body.
+    """
+
+    status = HTTPStatus.BAD_REQUEST
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class BadRequestError(RequestError):
+    """The body cannot be decoded, or is not what the model takes: 400."""
+
+
+class NotFoundError(RequestError):
+    """No such path: 404."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class MethodNotAllowedError(RequestError):
+    """The path does not take this method: 405."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+class NotAcceptableError(RequestError):
+    """Nothing that the Accept header allows can be produced: 406."""
+
+    status = HTTPStatus.NOT_ACCEPTABLE
+
+
+class PayloadTooLargeError(RequestError):
+    """The body is over the limit: 413."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """The Content-Type is none that can be decoded: 415."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE

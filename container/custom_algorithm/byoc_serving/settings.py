@@ -1,0 +1,177 @@
+"""The environment, read once into one frozen Settings; nothing else in the image reads os.environ."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from byoc_serving.errors import SettingsError
+
+T = TypeVar("T")
+
+PROGRAM_DIR = Path(__file__).resolve().parents[1]
+MEGABYTE = 1024 * 1024
+
+# SageMaker kills 30 s after SIGTERM (contract B1): what is not answered by then is given up.
+DRAIN_S = 25
+
+# How `serve` tells gunicorn's processes where its scoreboard is; not for users.
+RUN_DIR_VARIABLE = "BYOC_SERVE_RUN_DIR"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set from outside. README.md lists the variables behind each field.
+
+    The names are those of SageMaker's own containers (aws/sagemaker-inference-toolkit, parameters.py)
+    where they have one for the purpose.
+    """
+
+    base_dir: Path = Path("/opt/ml")
+    apps_dir: Path = PROGRAM_DIR / "apps"
+    program: str = "inference.py"
+    host: str = "0.0.0.0"  # noqa: S104 - SageMaker calls the container from outside (contract B3)
+    port: int = 8080
+    workers: int | None = None
+    timeout_s: float = 60.0
+    startup_timeout_s: float = 600.0
+    preload: bool = False
+    log_level: int = logging.INFO
+    default_accept: str = "application/json"
+    max_payload_mb: int = 25
+    model_version: str | None = None
+    manifest_sha256: str | None = None
+    manifest_required: bool = False
+    run_dir: Path | None = None
+
+    @property
+    def model_dir(self) -> Path:
+        """Where SageMaker puts the model artefact: read-only while serving."""
+        return self.base_dir / "model"
+
+    @property
+    def max_payload_bytes(self) -> int | None:
+        """The largest body accepted, or None where it is unbounded."""
+        return self.max_payload_mb * MEGABYTE if self.max_payload_mb else None
+
+
+def settings_from(environ: Mapping[str, str]) -> Settings:
+    """Return the Settings that an environment asks for.
+
+    Raises:
+        SettingsError: a variable has a value that cannot be used; the message names both.
+    """
+
+    def read(default: T, parse: Callable[[str, str], T], *names: str) -> T:
+        for name in names:
+            if value := environ.get(name, "").strip():
+                return parse(name, value)
+        return default
+
+    d = Settings()
+    return Settings(
+        base_dir=read(d.base_dir, _path, "SAGEMAKER_BASE_DIR"),
+        apps_dir=d.apps_dir,
+        program=read(d.program, _program, "SAGEMAKER_PROGRAM"),
+        host=read(d.host, _text, "MODEL_SERVER_HOST"),
+        port=read(d.port, _port, "SAGEMAKER_BIND_TO_PORT"),
+        workers=read(d.workers, _at_least_one, "SAGEMAKER_MODEL_SERVER_WORKERS", "MODEL_SERVER_WORKERS"),
+        timeout_s=read(
+            d.timeout_s,
+            _seconds,
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT",
+            "MODEL_SERVER_TIMEOUT",
+        ),
+        startup_timeout_s=read(d.startup_timeout_s, _seconds, "SAGEMAKER_STARTUP_TIMEOUT"),
+        preload=read(d.preload, _boolean, "MODEL_SERVER_PRELOAD"),
+        log_level=read(d.log_level, _log_level, "SAGEMAKER_CONTAINER_LOG_LEVEL"),
+        default_accept=read(d.default_accept, _text, "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"),
+        max_payload_mb=read(d.max_payload_mb, _at_least_zero, "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
+        model_version=read(d.model_version, _text, "MODEL_VERSION"),
+        manifest_sha256=read(d.manifest_sha256, _sha256, "MODEL_MANIFEST_SHA256"),
+        manifest_required=read(d.manifest_required, _boolean, "MODEL_MANIFEST_REQUIRED"),
+        run_dir=read(d.run_dir, _path, RUN_DIR_VARIABLE),
+    )
+
+
+def environment() -> dict[str, str]:
+    """Return a copy of this process's environment, for settings_from and for child processes."""
+    return dict(os.environ)
+
+
+def _text(_name: str, value: str) -> str:
+    return value
+
+
+def _path(name: str, value: str) -> Path:
+    if not Path(value).is_absolute():
+        raise SettingsError(f"{name} is {value!r}. Give an absolute path, such as /opt/ml.")
+    return Path(value)
+
+
+def _program(name: str, value: str) -> str:
+    if Path(value).name != value or not value.endswith(".py") or not value[:-3].isidentifier():
+        raise SettingsError(
+            f"{name} is {value!r}. Give the name of a Python file in apps/, such as inference.py."
+        )
+    return value
+
+
+def _integer(name: str, value: str, lowest: int) -> int:
+    try:
+        number = int(value)
+    except ValueError:
+        number = lowest - 1
+    if number < lowest:
+        raise SettingsError(f"{name} is {value!r}. Give a whole number of {lowest} or more.")
+    return number
+
+
+def _at_least_one(name: str, value: str) -> int:
+    return _integer(name, value, 1)
+
+
+def _at_least_zero(name: str, value: str) -> int:
+    return _integer(name, value, 0)
+
+
+def _port(name: str, value: str) -> int:
+    number = _integer(name, value, 1)
+    if number > 65535:
+        raise SettingsError(f"{name} is {value!r}. Give a port from 1 to 65535.")
+    return number
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise SettingsError(f"{name} is {value!r}. Give a number of seconds above 0.")
+    return number
+
+
+def _boolean(name: str, value: str) -> bool:
+    match value.lower():
+        case "true" | "1" | "yes" | "on":
+            return True
+        case "false" | "0" | "no" | "off":
+            return False
+    raise SettingsError(f"{name} is {value!r}. Give true or false.")
+
+
+def _log_level(name: str, value: str) -> int:
+    level = int(value) if value.isdigit() else logging.getLevelNamesMapping().get(value.upper())
+    if level is None:
+        raise SettingsError(f"{name} is {value!r}. Give a level such as INFO, or its number, such as 20.")
+    return level
+
+
+def _sha256(name: str, value: str) -> str:
+    if len(value) != 64 or set(value.lower()) - set("0123456789abcdef"):
+        raise SettingsError(f"{name} is {value!r}. Give the 64 hex digits of the manifest's SHA-256.")
+    return value.lower()

@@ -1,0 +1,166 @@
+"""algorithm: apps/ is bound once, in SageMaker's convention, and what is missing is named."""
+
+import sys
+
+import pytest
+
+from byoc_serving.algorithm import Context, bind, load_model, training_function
+from byoc_serving.errors import AlgorithmError
+from byoc_serving.settings import Settings
+
+MODEL_AND_PREDICT = "def model_fn(model_dir): return {}\ndef predict_fn(data, model): return data\n"
+
+
+@pytest.fixture
+def apps(tmp_path):
+    """An apps/ folder to write into; what it puts on sys.path and into sys.modules leaves again."""
+    modules, path = dict(sys.modules), list(sys.path)
+    folder = tmp_path / "apps"
+    folder.mkdir()
+    yield folder
+    sys.path[:] = path
+    for name in set(sys.modules) - set(modules):
+        del sys.modules[name]
+    sys.modules.update(modules)
+
+
+def bound(apps, script, program="inference.py"):
+    (apps / program).write_text(script)
+    return bind(Settings(apps_dir=apps, program=program))
+
+
+CONTEXT = Context(model_dir="/m", request_id="r1", headers={"x-a": "1"})
+
+
+def test_functions_are_called_with_and_without_the_context(apps):
+    algorithm = bound(
+        apps,
+        "def model_fn(model_dir, context): return context.model_dir\n"
+        "def input_fn(body, content_type): return body, content_type\n"
+        "def predict_fn(data, model, ctx): return ctx.request_id\n"
+        "def output_fn(prediction, accept, *, more=1): return prediction\n",
+    )
+    assert load_model(algorithm, apps) == str(apps)
+    assert algorithm.input_fn("b", "text/csv", CONTEXT) == ("b", "text/csv")
+    assert algorithm.predict_fn(1, 2, CONTEXT) == "r1"
+    assert algorithm.output_fn("p", "text/csv", CONTEXT) == "p"
+    assert algorithm.transform_fn is None
+
+
+def test_a_further_parameter_with_a_default_is_not_taken_for_the_context(apps):
+    algorithm = bound(
+        apps,
+        "def model_fn(model_dir): return {}\ndef predict_fn(data, model, threshold=0.5): return threshold\n",
+    )
+    assert algorithm.predict_fn([], {}, CONTEXT) == 0.5
+
+
+def test_the_context_answers_as_that_of_aws_containers():
+    assert CONTEXT.system_properties["model_dir"] == "/m"
+    assert CONTEXT.get_request_header(0, "X-A") == "1"
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("def predict_fn(data, model): pass\n", r"apps/inference\.py has no model_fn\(model_dir\)"),
+        ("model_fn = 3\n", r"model_fn is a int\. Make it a function"),
+        ("def model_fn(): pass\n", r"model_fn\(\) cannot be called with \(model_dir\)"),
+        ("def model_fn(model_dir:\n", r"apps/inference\.py cannot be imported: SyntaxError: .*line 1"),
+        (
+            "import no_such_library\n",
+            r"No module named 'no_such_library' \(apps/inference\.py, line 1\).*requirements",
+        ),
+        (
+            "raise RuntimeError('bad day')\n",
+            r"cannot be imported: RuntimeError: bad day \(apps/inference\.py, line 1\)",
+        ),
+        ("import sys; sys.exit(4)\n", r"cannot be imported: SystemExit: 4"),
+        (
+            MODEL_AND_PREDICT + "def transform_fn(model, data, content_type, accept): pass\n",
+            r"has transform_fn and predict_fn\. Keep one or the other",
+        ),
+    ],
+)
+def test_what_cannot_be_bound_is_named(apps, script, message):
+    with pytest.raises(AlgorithmError, match=message):
+        bound(apps, script)
+
+
+def test_a_missing_script_is_named(apps):
+    with pytest.raises(AlgorithmError, match=r"apps/other\.py is missing"):
+        bind(Settings(apps_dir=apps, program="other.py"))
+
+
+def test_a_model_fn_that_fails_names_the_files_it_found(apps, tmp_path):
+    model_dir = tmp_path / "model"
+    model_dir.mkdir()
+    (model_dir / "model.txt").write_text("no model")
+    algorithm = bound(apps, "def model_fn(model_dir): raise ValueError('bad\\nformat')\n")
+    with pytest.raises(
+        AlgorithmError, match=r"model_fn failed: ValueError: bad format .*holds model\.txt \(8 bytes\)"
+    ):
+        load_model(algorithm, model_dir)
+
+
+@pytest.mark.parametrize("content", ["no file", "nothing: there is no such directory"])
+def test_an_empty_or_absent_model_directory_is_told_apart(apps, tmp_path, content):
+    model_dir = tmp_path / "model"
+    if content == "no file":
+        model_dir.mkdir()
+    algorithm = bound(apps, "def model_fn(model_dir): open(model_dir + '/model.txt')\n")
+    with pytest.raises(AlgorithmError, match=content):
+        load_model(algorithm, model_dir)
+
+
+def test_without_predict_fn_the_models_own_predict_is_called(apps):
+    algorithm = bound(
+        apps,
+        "class Model:\n    def predict(self, data): return [x + 1 for x in data]\n"
+        "def model_fn(model_dir): return Model()\n",
+    )
+    assert algorithm.predict_fn([1], load_model(algorithm, apps), CONTEXT) == [2]
+
+
+def test_without_predict_fn_a_model_that_cannot_predict_is_refused(apps):
+    algorithm = bound(apps, "def model_fn(model_dir): return {}\n")
+    with pytest.raises(AlgorithmError, match=r"no predict_fn\(data, model\), and the dict that model_fn"):
+        load_model(algorithm, apps)
+
+
+def test_sagemaker_program_names_another_script(apps):
+    assert bound(apps, MODEL_AND_PREDICT, program="my_script.py").name == "apps/my_script.py"
+
+
+def test_apps_comes_first_on_the_path(apps):
+    bound(apps, MODEL_AND_PREDICT)
+    assert sys.path[0] == str(apps)
+
+
+def test_a_module_of_the_users_wins_over_one_of_the_images_with_its_name(apps):
+    import predictor
+
+    (apps / "predictor.py").write_text("WHOSE = 'the user'\n")
+    algorithm = bound(
+        apps,
+        "import predictor\n"
+        "def model_fn(model_dir): return predictor.WHOSE\n"
+        "def predict_fn(data, model): pass\n",
+    )
+    assert load_model(algorithm, apps) == "the user"
+    assert predictor.create_app
+
+
+def test_the_training_function_is_train_of_main(apps):
+    (apps / "main.py").write_text("def train(model_dir, channels, hyperparameters): return {'name': 'm'}\n")
+    assert training_function(Settings(apps_dir=apps))(None, {}, {}) == {"name": "m"}
+
+
+@pytest.mark.parametrize(
+    ("script", "message"), [(None, "main.py is missing"), ("x = 1\n", "main.py has no train")]
+)
+def test_a_missing_training_function_is_named(apps, script, message):
+    if script:
+        (apps / "main.py").write_text(script)
+    with pytest.raises(AlgorithmError, match=message):
+        training_function(Settings(apps_dir=apps))
