@@ -1,0 +1,1 @@
+"""The stand-ins for AWS that run on this machine."""

@@ -1,0 +1,168 @@
+"""Describes the model in a folder: what it holds, how it came about, and the version that follows from it."""
+
+import math
+import os
+import platform
+import stat
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from byoc_serving.errors import ModelVersionError
+from byoc_serving.settings import PROGRAM_DIR
+from byoc_serving.stopping import Check, carry_on
+from byoc_serving.versions.digests import PART_BYTES, digest_file
+from byoc_serving.versions.libraries import installed_libraries, required_libraries
+from byoc_serving.versions.manifest import (
+    FORMAT,
+    FileEntry,
+    Manifest,
+    check_name,
+    manifest_bytes,
+    read_manifest_bytes,
+    version_of,
+)
+from byoc_serving.versions.parallel import run_all
+from byoc_serving.versions.paths import MANIFEST_NAME, check_paths
+from byoc_serving.versions.pickles import refuse_main_pickles
+
+_REQUIREMENTS = PROGRAM_DIR / "apps" / "requirements.txt"
+
+
+def describe(  # noqa: PLR0913 - one keyword for each thing a manifest says
+    model_dir: Path,
+    *,
+    name: str,
+    metrics: Mapping[str, object] | None = None,
+    content_types: Iterable[str] = (),
+    n_features: int | None = None,
+    allow_nan: bool = True,
+    sample_rows: Iterable[object] = (),
+    libraries: Mapping[str, str] | Iterable[str] | None = None,
+    part_size: int = PART_BYTES,
+    now: datetime | None = None,
+    check: Check = carry_on,
+) -> Manifest:
+    """Return the manifest of the model in a folder; nothing is written.
+
+    Args:
+        model_dir: every file in it belongs to the model, but for a manifest.json of an earlier description.
+        name: what the model is called, such as breast-cancer; a part of its place in S3.
+        metrics: how good it is; NumPy values are welcome here and in sample_rows, NaN becomes null.
+        content_types: what its serving accepts.
+        n_features: columns of a row, None where that has no meaning.
+        allow_nan: whether a row may hold NaN.
+        sample_rows: a few rows, as `instances` would send them.
+        libraries: versions by distribution, or distributions whose installed version is looked up; by default
+            those of apps/requirements.txt.
+        part_size: bytes of a part, over 5 MiB as S3 demands of a multipart upload.
+        now: when it was made, by default now.
+        check: asked often; raises to stop.
+
+    Raises:
+        ModelVersionError: the folder is empty, holds a link, an unusable path or an object pickled from
+            `__main__`, or a value cannot be written as JSON; the message says what to do.
+    """
+    check_name(name)
+    _refuse_foreign_manifest(model_dir)
+    manifest = Manifest(
+        name=name,
+        version="",
+        created=(now or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        git_commit=_git_commit(PROGRAM_DIR),
+        python=platform.python_version(),
+        libraries=_libraries(libraries),
+        metrics=_plain(dict(metrics or {}), "metrics"),
+        content_types=tuple(content_types),
+        n_features=None if n_features is None else int(n_features),
+        allow_nan=bool(allow_nan),
+        sample_rows=tuple(_plain(list(sample_rows), "sample_rows")),
+        files=_entries(model_dir, part_size, check),
+    )
+    return replace(manifest, version=version_of(manifest))
+
+
+def write_manifest(model_dir: Path, manifest: Manifest) -> None:
+    """Write manifest.json beside the files that it describes, replacing an earlier one at once."""
+    part = model_dir / f".{MANIFEST_NAME}.part"
+    part.write_bytes(manifest_bytes(manifest))
+    part.replace(model_dir / MANIFEST_NAME)
+
+
+def _libraries(given: Mapping[str, str] | Iterable[str] | None) -> dict[str, str]:
+    if isinstance(given, Mapping):
+        return dict(given)
+    return installed_libraries(required_libraries(_REQUIREMENTS) if given is None else given)
+
+
+def _refuse_foreign_manifest(model_dir: Path) -> None:
+    content = read_manifest_bytes(model_dir)
+    if content is not None and FORMAT.encode() not in content:
+        raise ModelVersionError(
+            f"Path {MANIFEST_NAME!r} is reserved for the model version itself, and the one in {model_dir} is "
+            "another file. Write it under another name."
+        )
+
+
+def _entries(model_dir: Path, part_size: int, check: Check) -> tuple[FileEntry, ...]:
+    paths = sorted(_walk(model_dir))
+    if not paths:
+        raise ModelVersionError(f"No model: {model_dir} holds no file. Let train write the model there.")
+    check_paths(paths)
+    found: dict[str, FileEntry] = {}
+
+    def examine(path: str, alive: Check) -> None:
+        refuse_main_pickles(model_dir / path, path)
+        found[path] = FileEntry(path, **asdict(digest_file(model_dir / path, part_size, alive)))
+
+    run_all(examine, paths, threads=min(8, os.cpu_count() or 1), check=check)
+    return tuple(found[path] for path in paths)
+
+
+def _walk(model_dir: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(model_dir):
+        for name in [*folders, *files]:
+            path = Path(folder, name)
+            shown = path.relative_to(model_dir).as_posix()
+            mode = path.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                raise ModelVersionError(f"Path {shown!r} is a link. Put the file itself into {model_dir}.")
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise ModelVersionError(
+                    f"Path {shown!r} is neither a file nor a folder. Remove it from {model_dir}."
+                )
+            if stat.S_ISREG(mode) and shown != MANIFEST_NAME:
+                yield shown
+
+
+def _plain(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON value, or NumPy's
+    """Return a value as JSON has it: NumPy's made Python's, NaN made None."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case float() if math.isnan(value):
+            return None
+        case Mapping():
+            return {str(key): _plain(item, where) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item, where) for item in value]
+    raise ModelVersionError(
+        f"{where} holds {value!r:.80}, which JSON has no form for. Give numbers, texts or lists."
+    )
+
+
+def _git_commit(folder: Path) -> str | None:
+    """Return the commit that the code is at, with -dirty behind it if it is changed; None outside git."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
