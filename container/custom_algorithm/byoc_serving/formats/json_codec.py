@@ -1,0 +1,68 @@
+"""JSON and JSON Lines bodies and answers."""
+
+import json
+from collections.abc import Sequence
+
+from byoc_serving.errors import BadRequestError
+from byoc_serving.formats.charsets import text_of
+from byoc_serving.formats.negotiation import MediaType
+from byoc_serving.formats.plain import plain
+from byoc_serving.formats.tables import model_input
+
+
+def decode_json(body: bytes, content_type: MediaType) -> object:
+    """Return a JSON body as `tables.model_input` does; NaN and Infinity are taken, as Python writes them.
+
+    Raises:
+        BadRequestError: it is no JSON, nested too deeply, or a table with a fault.
+    """
+    return model_input(_parsed(text_of(body, content_type.parameters.get("charset"))))
+
+
+def decode_json_lines(body: bytes, content_type: MediaType) -> object:
+    """Return one value a line: a table where each is a list or a dict that makes a row, else their list.
+
+    Raises:
+        BadRequestError: a line is no JSON (it names the line), or the table has a fault.
+    """
+    lines = text_of(body, content_type.parameters.get("charset")).split("\n")
+    values = [_parsed(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not values:
+        raise BadRequestError("The body has no line with a value. Send one JSON value on each line.")
+    return model_input(values) if isinstance(values[0], list | dict) else values
+
+
+def encode_json(prediction: object) -> bytes:
+    """Return a prediction as JSON (UnencodableError as in plain)."""
+    return _dumped(plain(prediction))
+
+
+def encode_json_lines(prediction: object) -> bytes:
+    """Return one line for each item of a prediction, or one line (UnencodableError as in plain)."""
+    value = plain(prediction)
+    items: Sequence[object] = value if isinstance(value, list) else [value]
+    return b"".join(_dumped(item) + b"\n" for item in items)
+
+
+def _parsed(text: str, line: int | None = None) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        line = line or error.lineno
+        raise BadRequestError(
+            f"The body is not JSON: line {line}, column {error.colno}: {error.msg}.",
+            line=line,
+            column=error.colno,
+        ) from None
+    except RecursionError:
+        raise BadRequestError(
+            "The JSON is nested too deeply. Send a flatter value.", line=line or 1
+        ) from None
+    except ValueError:  # an integer of more digits than Python converts
+        raise BadRequestError(
+            "The JSON has a number of too many digits. Send numbers below 1.8e308.", line=line or 1
+        ) from None
+
+
+def _dumped(value: object) -> bytes:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()

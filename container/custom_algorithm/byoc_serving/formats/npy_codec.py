@@ -1,0 +1,120 @@
+"""NPY bodies and answers: numpy's own format, without pickle."""
+
+import ast
+import io
+import math
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from byoc_serving.errors import BadRequestError
+from byoc_serving.formats.negotiation import MediaType
+from byoc_serving.formats.plain import UnencodableError
+from byoc_serving.formats.tables import empty_table
+
+_MAGIC = b"\x93NUMPY"
+_LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
+_MOST_HEADER_BYTES = 10_000
+_MOST_DIMENSIONS = 32
+# Booleans, integers, floats and fixed-length texts: no objects (pickle), no records, no sub-arrays.
+_DTYPE = re.compile(r"[<>|=]?([biufcSU])(\d{1,9})")
+
+
+def decode_npy(body: bytes, _content_type: MediaType) -> NDArray[Any]:
+    """Return the array of an NPY body (numpy.lib.format, versions 1 to 3): read-only, over the body's bytes.
+
+    The length that the header claims is compared with the body's before anything is allocated.
+
+    Raises:
+        BadRequestError: it is no NPY, needs pickle, is empty, or its shape does not fit its length.
+    """
+    header, start = _header(body)
+    dtype = _dtype(header["descr"])
+    shape = _shape(header["shape"])
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed != len(body) - start:
+        raise BadRequestError(
+            f"The NPY header says shape {shape} of {dtype.str}, which is {claimed} bytes; "
+            f"{len(body) - start} bytes follow it.",
+            claimed_bytes=claimed,
+            sent_bytes=len(body) - start,
+        )
+    if not claimed:
+        raise empty_table()
+    flat = np.frombuffer(body, dtype=dtype, offset=start)
+    if dtype.kind == "U":
+        _check_code_points(flat)
+    array = flat.reshape(shape, order="F" if header["fortran_order"] else "C")
+    native = array.dtype.newbyteorder("=")
+    return array if array.flags.aligned and array.dtype == native else array.astype(native)
+
+
+def encode_npy(prediction: object) -> bytes:
+    """Return an array, or what numpy makes an array of, as NPY.
+
+    Raises:
+        UnencodableError: it would need pickle.
+    """
+    try:
+        array = np.asarray(prediction)
+    except ValueError:  # ragged
+        array = np.empty(0, dtype=object)
+    if array.dtype.kind not in "biufcSU":
+        raise UnencodableError(prediction, "application/x-npy", "an array of numbers")
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=False)
+    return out.getvalue()
+
+
+def _header(body: bytes) -> tuple[dict[str, Any], int]:
+    """Return the header's three entries and where the data begin."""
+    version = body[6] if len(body) > 7 else 0
+    if not body.startswith(_MAGIC) or version not in _LENGTH_BYTES:
+        raise BadRequestError("The body is not NPY: it does not begin as numpy.save writes it.")
+    begin = 8 + _LENGTH_BYTES[version]
+    length = int.from_bytes(body[8:begin], "little")
+    if length > _MOST_HEADER_BYTES or begin + length > len(body):
+        raise BadRequestError(
+            f"The NPY header claims {length} bytes. It may have {_MOST_HEADER_BYTES}, and has to be there."
+        )
+    try:
+        header = ast.literal_eval(body[begin : begin + length].decode("utf-8").strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        header = None
+    if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
+        raise BadRequestError(
+            "The NPY header is not the dict of descr, fortran_order and shape that numpy writes."
+        )
+    return header, begin + length
+
+
+def _dtype(descr: object) -> np.dtype[Any]:
+    found = _DTYPE.fullmatch(descr) if isinstance(descr, str) else None
+    try:
+        dtype = np.dtype(found[0]) if found else None
+    except TypeError:
+        dtype = None
+    if dtype is None or not dtype.itemsize:
+        raise BadRequestError(
+            f"The NPY dtype is {str(descr)[:100]!r}. Send numbers, booleans or texts of fixed length: "
+            "objects need pickle, which is never decoded, and records are not taken.",
+        )
+    return dtype
+
+
+def _shape(shape: object) -> tuple[int, ...]:
+    if (
+        not isinstance(shape, tuple)
+        or len(shape) > _MOST_DIMENSIONS
+        or not all(type(size) is int and 0 <= size < 2**63 for size in shape)
+    ):
+        raise BadRequestError(f"The NPY shape is {str(shape)[:100]}. Send a tuple of sizes.")
+    return shape
+
+
+def _check_code_points(texts: NDArray[Any]) -> None:
+    code_points = texts.view(f"{texts.dtype.str[0]}u4")
+    if code_points.max() > 0x10FFFF:
+        raise BadRequestError("The NPY has a text with a code point beyond Unicode.")

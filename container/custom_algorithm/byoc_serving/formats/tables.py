@@ -1,0 +1,156 @@
+"""Which parsed values are tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from types import NoneType
+from typing import Any
+
+import numpy as np
+
+from byoc_serving.errors import BadRequestError
+from byoc_serving.formats.arrays import Column, assemble, floats
+
+_NUMBERS = frozenset({int, float, bool, NoneType})
+_SCALARS = _NUMBERS | {str}
+_MOST_DIMENSIONS = 32
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells as they were parsed, and the names of columns and rows where they were sent."""
+
+    rows: Sequence[Sequence[Any]]
+    names: Sequence[Any] | None = None
+    index: Sequence[Any] | None = None
+
+
+def model_input(value: Any) -> Any:  # noqa: ANN401 - a parsed JSON value in, whatever it stands for out
+    """Return what predict_fn gets for a parsed value.
+
+    Returns:
+        What `arrays.assemble` makes of a table; a float64 array of numbers nested evenly, three lists deep
+        or deeper (images); else the value itself.
+
+    Raises:
+        BadRequestError: the value is a table that is empty, ragged or has a number beyond the doubles.
+    """
+    if (table := table_in(value)) is not None:
+        return _data(table)
+    items = _listed(value)
+    return floats(items) if items is not None and _are_nested_numbers(items) else value
+
+
+def table_in(value: Any) -> Table | None:  # noqa: ANN401 - a parsed JSON value
+    """Return the table that a parsed value holds, or None.
+
+    The forms are those of TensorFlow Serving and of SageMaker's samples (instances, inputs), pandas'
+    to_json (split, records) and MLflow's scoring server (dataframe_split, dataframe_records).
+    """
+    if (items := _listed(value)) is not None:
+        return _table_of_items(items)
+    match value:
+        case {"dataframe_records": list(records)} if len(value) == 1 and _are_records(records):
+            return _table_of_records(records)
+        case {"dataframe_split": {"columns": list(), "data": list()} as split} if len(value) == 1:
+            return _table_of_split(split)
+        case {"columns": list(), "data": list()}:
+            return _table_of_split(value)
+    return None
+
+
+def empty_table() -> BadRequestError:
+    """Return the error of a table without rows or columns."""
+    return BadRequestError("The table is empty. Send at least one row with at least one value.")
+
+
+def _listed(value: Any) -> list[Any] | None:  # noqa: ANN401 - a parsed JSON value
+    """Return a bare list, or the one that is all that `instances` or `inputs` holds."""
+    match value:
+        case list(items):
+            return items
+        case {"instances": list(items)} | {"inputs": list(items)} if len(value) == 1:
+            return items
+    return None
+
+
+def _table_of_items(items: list[Any]) -> Table | None:
+    if not items:
+        raise empty_table()
+    kinds = set(map(type, items))
+    if kinds <= _NUMBERS and kinds != {NoneType}:
+        return Table([items])
+    if kinds == {list} and _are_scalars(items):
+        return Table(items)
+    return _table_of_records(items) if _are_records(items) else None
+
+
+def _table_of_records(records: Sequence[Mapping[str, object]]) -> Table:
+    """Take columns in the order in which their names first appear; what a record leaves out is null."""
+    names = list(dict.fromkeys(chain.from_iterable(records)))
+    return Table([[record.get(name) for name in names] for record in records], names)
+
+
+def _table_of_split(split: Mapping[str, Any]) -> Table | None:
+    names, rows, index = split["columns"], split["data"], split.get("index")
+    is_plain = (
+        split.keys() <= {"columns", "data", "index"}
+        and set(map(type, names)) <= {str, int}
+        and set(map(type, rows)) <= {list}
+        and _are_scalars(rows)
+        and (index is None or (isinstance(index, list) and _are_scalars([index])))
+    )
+    if not is_plain:
+        return None
+    if rows and len(rows[0]) != len(names):
+        raise BadRequestError(f"There are {len(names)} columns, and row 1 has {len(rows[0])} values.", row=1)
+    if index is not None and len(index) != len(rows):
+        raise BadRequestError(f"The index has {len(index)} entries for {len(rows)} rows. Send as many.")
+    return Table(rows, names, index)
+
+
+def _data(table: Table) -> Any:  # noqa: ANN401 - as assemble
+    rows = table.rows
+    if not rows or not rows[0]:
+        raise empty_table()
+    _refuse_ragged(rows)
+    if table.names is None and set(map(type, chain.from_iterable(rows))) <= _NUMBERS:
+        return floats(rows)
+    return assemble([_column(cells) for cells in zip(*rows, strict=True)], table.names, table.index)
+
+
+def _refuse_ragged(rows: Sequence[Sequence[Any]]) -> None:
+    width = len(rows[0])
+    for place, cells in enumerate(rows, start=1):
+        if len(cells) != width:
+            raise BadRequestError(
+                f"Row {place} has {len(cells)} values, row 1 has {width}. Send rows of one length.",
+                row=place,
+                columns=len(cells),
+                expected=width,
+            )
+
+
+def _column(cells: Sequence[Any]) -> Column:
+    """Numbers, booleans and null are doubles; a column with text keeps its cells. Null is NaN in both."""
+    if set(map(type, cells)) <= _NUMBERS:
+        return floats(cells)
+    return [np.nan if cell is None else cell for cell in cells]
+
+
+def _are_records(items: Sequence[Any]) -> bool:
+    return set(map(type, items)) <= {dict} and _are_scalars(item.values() for item in items)
+
+
+def _are_scalars(rows: Iterable[Iterable[object]]) -> bool:
+    return set(map(type, chain.from_iterable(rows))) <= _SCALARS
+
+
+def _are_nested_numbers(items: list[Any]) -> bool:
+    """Whether numbers lie three lists deep or deeper, and every list of a level is as long as the others."""
+    level, depth = items, 1
+    while level and set(map(type, level)) == {list} and depth < _MOST_DIMENSIONS:
+        if len(set(map(len, level))) != 1:
+            return False
+        level, depth = list(chain.from_iterable(level)), depth + 1
+    return depth >= 3 and bool(level) and set(map(type, level)) <= _NUMBERS

@@ -1,0 +1,111 @@
+"""Loads the algorithm and its model once, whoever asks first, and remembers how that went."""
+
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from byoc_serving.algorithm import Algorithm, bind, load_model
+from byoc_serving.errors import AlgorithmError, NotReadyError, ServingError, SettingsError
+from byoc_serving.formats.codecs import ENCODERS
+from byoc_serving.settings import Settings
+from byoc_serving.versions.manifest import read_manifest
+
+log = logging.getLogger("loading")
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """All that an invocation needs: the user's functions, their model, and what its manifest promises."""
+
+    algorithm: Algorithm
+    model: Any
+    model_dir: Path
+    n_features: int | None
+    allow_nan: bool
+
+
+def loaded_model(settings: Settings, model_dir: Path) -> LoadedModel:
+    """Bind apps/, load the model and read its manifest, if it has one.
+
+    Raises:
+        ServingError: one of them cannot be used; the message says which and why.
+    """
+    algorithm = bind(settings)
+    encodes = algorithm.output_fn is None and algorithm.transform_fn is None
+    if encodes and settings.default_accept not in ENCODERS:
+        raise SettingsError(
+            f"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT is {settings.default_accept!r}. "
+            f"Give one of {', '.join(ENCODERS)}, or define output_fn in {algorithm.name}."
+        )
+    manifest = read_manifest(model_dir)
+    return LoadedModel(
+        algorithm=algorithm,
+        model=load_model(algorithm, model_dir),
+        model_dir=model_dir,
+        n_features=manifest.n_features if manifest else None,
+        allow_nan=manifest.allow_nan if manifest else True,
+    )
+
+
+class Loading:
+    """The loading of one model in this process; any thread may ask for it.
+
+    Attributes:
+        state: starting (nobody asked yet), loading, ready or failed; read without waiting.
+        reason: why it is not ready, fit to be shown; empty when it is.
+    """
+
+    def __init__(self, settings: Settings, model_dir: Path) -> None:
+        self.state: Literal["starting", "loading", "ready", "failed"] = "starting"
+        self.reason = "Nothing has asked for the model yet."
+        self._settings = settings
+        self._model_dir = model_dir
+        self._model: LoadedModel | None = None
+        self._lock = threading.Lock()
+        self._started = threading.Lock()
+
+    def load(self) -> LoadedModel:
+        """Return the model: load it, or wait while another thread does.
+
+        Raises:
+            ServingError: loading failed now.
+            NotReadyError: it failed before; it is not tried again.
+        """
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+            return self._model
+
+    def start(self) -> None:
+        """Load in a thread of its own, unless somebody has begun; a failure goes to the log."""
+        if self.state == "starting" and self._started.acquire(blocking=False):
+            self._begin()
+            threading.Thread(target=self._load_or_log, name="loading", daemon=True).start()
+
+    def _begin(self) -> None:
+        self.state, self.reason = "loading", "The model is loading."
+
+    def _load(self) -> LoadedModel:
+        if self.state == "failed":
+            raise NotReadyError(self.reason)
+        self._begin()
+        try:
+            model = loaded_model(self._settings, self._model_dir)
+        except ServingError as error:
+            self.state, self.reason = "failed", str(error)
+            raise
+        except Exception as error:
+            self.state, self.reason = "failed", f"Loading failed: {type(error).__name__}: {error}."
+            raise AlgorithmError(self.reason) from error
+        self.state, self.reason = "ready", ""
+        return model
+
+    def _load_or_log(self) -> None:
+        try:
+            self.load()
+        except NotReadyError:
+            pass  # whoever saw it fail has logged it
+        except ServingError:
+            log.exception("the model cannot be served")

@@ -1,0 +1,120 @@
+"""The Flask app: receives a request, asks the algorithm, answers. Complete under any WSGI server."""
+
+import contextlib
+import logging
+import re
+import uuid
+from http import HTTPStatus
+from pathlib import Path
+
+import flask
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+
+from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
+from byoc_serving.invocation import Invocations
+from byoc_serving.logs import log_to_stdout
+from byoc_serving.messages import Request, Response, error_response, refusal
+from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
+
+_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_UNREAD_AT_MOST = 256 * MEGABYTE
+
+
+class JsonByDefault(flask.Response):
+    """Also where Flask makes the response, as for OPTIONS."""
+
+    default_mimetype = "application/json"
+
+
+def create_app(settings: Settings | None = None, model_dir: Path | None = None) -> flask.Flask:
+    """Return the app; nothing is loaded before the first request, or `invocations.load()`.
+
+    Args:
+        settings: those of the environment, if not given; then logging is set up too, where nobody has.
+        model_dir: where the model is; the settings' own if not given.
+    """
+    if settings is None:
+        settings = settings_from(environment())
+        if not logging.getLogger().handlers:  # a plain WSGI server; `serve` has its own
+            log_to_stdout(settings.log_level)
+    invocations = Invocations(settings, model_dir)
+    app = flask.Flask(__name__, static_folder=None)
+    app.response_class = JsonByDefault
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_payload_bytes
+    app.extensions["invocations"] = invocations
+
+    @app.route("/ping", methods=["GET", "POST"])
+    def ping() -> flask.Response:
+        invocations.start_loading()
+        if invocations.state == "ready":
+            return flask.jsonify(status="ready")
+        answer = flask.jsonify(status=invocations.state, reason=invocations.reason)
+        answer.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+        return answer
+
+    @app.post("/invocations")
+    def invoke() -> flask.Response:
+        return _sent(invocations.respond(_received(flask.request)))
+
+    @app.errorhandler(HTTPException)
+    def refuse(error: HTTPException) -> flask.Response:
+        answer = _sent(_refusal(error, settings))
+        answer.headers.extend({k: v for k, v in error.get_headers() if k not in answer.headers})
+        return answer
+
+    return app
+
+
+def _received(request: flask.Request) -> Request:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    given_id = headers.get("x-request-id", "")
+    return Request(
+        body=_body(request),
+        content_type=headers.get("content-type"),
+        accept=headers.get("accept"),
+        headers=headers,
+        request_id=given_id if _REQUEST_ID.fullmatch(given_id) else uuid.uuid4().hex,
+    )
+
+
+def _body(request: flask.Request) -> bytes:
+    """Return the whole body or refuse: werkzeug alone cuts a stream off at the limit and says nothing."""
+    body = request.get_data(cache=False)
+    if request.content_length is None and len(body) == request.max_content_length:
+        if request.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
+    elif len(body) < (request.content_length or 0):
+        raise ClientDisconnected
+    return body
+
+
+def _sent(response: Response) -> flask.Response:
+    answer = JsonByDefault(response.body, response.status, content_type=response.content_type)
+    answer.headers.update(response.headers)
+    return answer
+
+
+def _refusal(error: HTTPException, settings: Settings) -> Response:
+    """Say in JSON what Flask found wrong with a request."""
+    match error.code:
+        case HTTPStatus.NOT_FOUND:
+            path = flask.request.path
+            return refusal(NotFoundError(f"There is no {path} here. POST to /invocations or GET /ping."))
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            method = flask.request.method
+            return refusal(MethodNotAllowedError(f"{flask.request.path} does not take {method}."))
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            _read_the_rest(flask.request)
+            limit = f"{settings.max_payload_mb} MB"
+            message = f"The body is over {limit}. Send less at once, or raise SAGEMAKER_MAX_PAYLOAD_IN_MB."
+            return refusal(PayloadTooLargeError(message, limit_bytes=settings.max_payload_bytes))
+    return error_response(error.code or 500, type(error).__name__, error.description or error.name)
+
+
+def _read_the_rest(request: flask.Request) -> None:
+    """Take in a refused body, within bounds: a client that is still sending would not see the answer."""
+    unread = min(request.content_length or _UNREAD_AT_MOST, _UNREAD_AT_MOST)
+    stream = request.environ["wsgi.input"]
+    with contextlib.suppress(OSError):  # the client is gone
+        while unread > 0 and (piece := stream.read(min(unread, 65_536))):
+            unread -= len(piece)

@@ -1,0 +1,215 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from byoc_serving.errors import BadRequestError
+from byoc_serving.formats import arrays
+from byoc_serving.formats.codecs import decode
+from byoc_serving.formats.negotiation import media_type
+
+JSON = media_type("application/json")
+LINES = media_type("application/jsonlines")
+
+
+def json_of(value):
+    return decode(json.dumps(value).encode(), JSON)
+
+
+@pytest.mark.parametrize("wrap", [lambda t: t, lambda t: {"instances": t}, lambda t: {"inputs": t}])
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ([[1, 2], [3, 4]], [[1, 2], [3, 4]]),
+        ([1, 2, 3], [[1, 2, 3]]),
+        ([1, None, True], [[1, np.nan, 1]]),
+        ([[1, None], [True, 0.5]], [[1, np.nan], [1, 0.5]]),
+        ([[[1, 2], [3, 4]]], [[[1, 2], [3, 4]]]),
+        ([[[[0.5]]]], [[[[0.5]]]]),
+    ],
+)
+def test_numbers_become_an_array_of_doubles(wrap, table, expected):
+    data = json_of(wrap(table))
+    assert data.dtype == np.float64
+    np.testing.assert_array_equal(data, expected)
+
+
+def test_a_table_with_text_becomes_an_array_of_objects():
+    data = json_of([[1, "red", None], [2, None, None]])
+    assert data.dtype == object
+    assert data[0].tolist()[:2] == [1.0, "red"]
+    assert np.isnan(data[1, 1])
+    assert np.isnan(data[0, 2])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"a": 1, "b": "x"}, {"b": "y", "a": None}],
+        {"instances": [{"a": 1, "b": "x"}, {"a": None, "b": "y"}]},
+        {"dataframe_records": [{"a": 1, "b": "x"}, {"b": "y"}]},
+        {"columns": ["a", "b"], "data": [[1, "x"], [None, "y"]]},
+        {"columns": ["a", "b"], "index": [0, 1], "data": [[1, "x"], [None, "y"]]},
+        {"dataframe_split": {"columns": ["a", "b"], "data": [[1, "x"], [None, "y"]]}},
+    ],
+)
+def test_a_table_with_names_becomes_a_data_frame(value):
+    expected = pd.DataFrame({"a": [1.0, np.nan], "b": ["x", "y"]})
+    pd.testing.assert_frame_equal(json_of(value), expected)
+
+
+def test_the_index_of_a_split_frame_is_kept():
+    assert json_of({"columns": ["a"], "index": ["p", "q"], "data": [[1], [2]]}).index.tolist() == ["p", "q"]
+
+
+def test_a_name_may_stand_for_two_columns():
+    assert json_of({"columns": ["a", "a"], "data": [[1, 2]]}).to_numpy().tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ([{"a": 1, "b": 2}, {"b": 4, "a": 3}], [[1, 2], [3, 4]]),
+        ({"columns": ["a", "b"], "data": [[1, 2], [3, 4]]}, [[1, 2], [3, 4]]),
+    ],
+)
+def test_without_pandas_names_only_give_the_order(value, expected, monkeypatch):
+    monkeypatch.setattr(arrays, "_pandas", lambda: None)
+    data = json_of(value)
+    assert data.dtype == np.float64
+    assert data.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"input": 1},
+        "text",
+        3,
+        None,
+        True,
+        {},
+        {"a": 1, "b": 2},
+        ["a", "b"],
+        ["a", 1],
+        [None],
+        [{"a": [1]}],
+        [{"a": 1}, [1]],
+        [1, [2]],
+        {"inputs": "text"},
+        {"inputs": {"a": 1}},
+        {"instances": ["a", "b"]},
+        {"instances": [[1]], "signature_name": "x"},
+        {"instances": [[[1, 2], [3]]]},
+        {"instances": [[["1"]]]},
+        {"columns": ["a"], "data": [1]},
+        {"columns": ["a"], "data": [[1]], "orient": "split"},
+        {"columns": ["a"], "data": [[1]], "index": [[1]]},
+        {"dataframe_split": [1]},
+        {"dataframe_records": {"a": 1}},
+    ],
+)
+def test_any_other_value_reaches_predict_fn_as_parsed(value):
+    assert json_of(value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[], {"instances": []}, [[]], [[], []], [{}], {"columns": [], "data": []}, {"dataframe_records": []}],
+)
+def test_an_empty_table_is_refused(value):
+    with pytest.raises(BadRequestError, match="table is empty"):
+        json_of(value)
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3]], {"instances": [["a", "b"], ["c"]]}, [[1, 2], []]])
+def test_a_ragged_table_is_refused_with_the_row(value):
+    with pytest.raises(BadRequestError, match="Row 2 has") as refused:
+        json_of(value)
+    assert refused.value.details["row"] == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"columns": ["a", "b"], "data": [[1]]},
+        {"columns": ["a"], "data": [[1]], "index": [1, 2]},
+        {"columns": ["a", "b"], "data": [[1, 2], [1]]},
+    ],
+)
+def test_a_split_frame_that_contradicts_itself_is_refused(value):
+    with pytest.raises(BadRequestError):
+        json_of(value)
+
+
+def test_what_is_no_json_is_refused_with_line_and_column():
+    with pytest.raises(BadRequestError, match="line 2, column 5") as refused:
+        decode(b"[1,\n  2 3]", JSON)
+    assert refused.value.details == {"line": 2, "column": 5}
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 100_000, b"1" * 5000, b"[1" + b"0" * 400 + b"]"])
+def test_json_that_would_hurt_is_refused(body):
+    with pytest.raises(BadRequestError):
+        decode(body, JSON)
+
+
+def test_nan_and_infinity_are_taken():
+    np.testing.assert_array_equal(decode(b"[[NaN, Infinity, -Infinity]]", JSON), [[np.nan, np.inf, -np.inf]])
+
+
+def test_a_byte_order_mark_does_no_harm():
+    assert decode(b'\xef\xbb\xbf{"input": 1}', JSON) == {"input": 1}
+
+
+def test_a_json_dialect_is_json():
+    assert decode(b'{"input": 1}', media_type("application/vnd.example+json")) == {"input": 1}
+
+
+@pytest.mark.parametrize("body", [b"[1,2]\n[3,4]", b"[1,2]\r\n[3,4]\r\n", b"\n[1,2]\n\n[3,4]\n\n"])
+@pytest.mark.parametrize(
+    "name", ["application/jsonlines", "application/x-jsonlines", "application/jsonl", "application/x-ndjson"]
+)
+def test_json_lines_of_lists_are_a_table(name, body):
+    assert decode(body, media_type(name)).tolist() == [[1, 2], [3, 4]]
+
+
+def test_json_lines_of_records_are_a_data_frame():
+    pd.testing.assert_frame_equal(decode(b'{"a":1}\n{"a":2}\n', LINES), pd.DataFrame({"a": [1.0, 2.0]}))
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], ["a", "b"], [{"features": [1, 2]}], ["a", [1]], [None]])
+def test_json_lines_of_anything_else_are_a_list(values):
+    assert decode("\n".join(map(json.dumps, values)).encode(), LINES) == values
+
+
+@pytest.mark.parametrize(("body", "line"), [(b"[1]\n[2\n", 2), (b"\n\n{]\n", 3), (b"1 2", 1)])
+def test_a_broken_json_line_is_named(body, line):
+    with pytest.raises(BadRequestError) as refused:
+        decode(body, LINES)
+    assert refused.value.details["line"] == line
+
+
+def test_blank_json_lines_are_refused():
+    with pytest.raises(BadRequestError, match="no line with a value"):
+        decode(b"\n \n", LINES)
+
+
+def test_pandas_is_not_imported_for_rows_without_names():
+    """It takes longer to import than thousands of invocations."""
+    program = (
+        "import sys\n"
+        "from byoc_serving.formats.codecs import decode, encode\n"
+        "from byoc_serving.formats.negotiation import media_type\n"
+        "encode(decode(b'[[1, 2]]', media_type('application/json')), 'text/csv')\n"
+        "encode(decode(b'1,2\\n', media_type('text/csv')), 'application/json')\n"
+        "encode(decode(b'1,a\\n', media_type('text/csv')), 'application/jsonlines')\n"
+        "sys.exit('pandas' in sys.modules)\n"
+    )
+    path = next(entry for entry in sys.path if entry.endswith("custom_algorithm"))
+    assert (
+        subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": path}, check=False).returncode == 0
+    )

@@ -1,0 +1,113 @@
+"""Runs the Flask app behind a real WSGI server on loopback, for the tests."""
+
+import contextlib
+import dataclasses
+import http.client
+import json
+import sys
+import textwrap
+import threading
+from dataclasses import dataclass
+
+from werkzeug.serving import make_server
+
+from byoc_serving.versions.manifest import Manifest, manifest_bytes, version_of
+
+ECHO = """
+def model_fn(model_dir):
+    return {}
+
+def predict_fn(data, model):
+    return data
+"""
+
+
+def apps_with(folder, script):
+    """Write apps/inference.py and return apps/."""
+    apps = folder / "apps"
+    apps.mkdir(parents=True, exist_ok=True)
+    (apps / "inference.py").write_text(textwrap.dedent(script))
+    return apps
+
+
+def write_manifest(model_dir, **fields):
+    """Write the manifest of a model version without files."""
+    manifest = Manifest(
+        name="model",
+        version="",
+        created="2026-11-20T23:15:44Z",
+        git_commit=None,
+        python="3.11.7",
+        libraries={},
+        metrics={},
+        content_types=("text/csv",),
+        **{"n_features": 2, "allow_nan": True, "sample_rows": (), "files": ()} | fields,
+    )
+    model_dir.mkdir(parents=True, exist_ok=True)
+    named = dataclasses.replace(manifest, version=version_of(manifest))
+    (model_dir / "manifest.json").write_bytes(manifest_bytes(named))
+
+
+@contextlib.contextmanager
+def own_imports():
+    """Undo what binding an apps/ does to this interpreter's imports."""
+    path = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        sys.modules.pop("inference", None)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def error(self):
+        assert self.headers["Content-Type"] == "application/json"
+        return self.json["error"]
+
+
+class Caller:
+    """Sends requests to a port of loopback, each on a connection of its own."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def request(self, method, path, body=None, chunked=False, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        given = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
+        with contextlib.closing(connection):
+            connection.request(method, path, body, given, encode_chunked=chunked)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+
+    def invoke(self, body, content_type=None, accept=None, **headers):
+        encoded = body.encode() if isinstance(body, str) else body
+        return self.request(
+            "POST", "/invocations", encoded, Content_Type=content_type, Accept=accept, **headers
+        )
+
+    def stream(self, pieces):
+        return self.request("POST", "/invocations", pieces, chunked=True, Transfer_Encoding="chunked")
+
+
+@contextlib.contextmanager
+def serving(app):
+    """Serve a WSGI app in a thread; yield its Caller."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield Caller(server.server_port)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,65 @@
+"""docs/serving.md is true."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from byoc_serving.formats.codecs import DECODERS, decode
+from byoc_serving.formats.negotiation import media_type
+from byoc_serving.settings import Settings
+from flask_server import ECHO, apps_with, own_imports, serving
+from predictor import create_app
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "serving.md").read_text()
+BODIES = TEXT.partition("## What goes back")[0]
+ROWS = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| (.+) \|$", BODIES, re.MULTILINE)
+CURLS = re.findall(r"^    curl -s localhost:8080(.+)$", TEXT, re.MULTILINE)
+
+
+def described(data):
+    """Return the data in the words of the table."""
+    if isinstance(data, pd.DataFrame):
+        return f"DataFrame {list(data.shape)}"
+    return f"{data.dtype} array {list(data.shape)}" if isinstance(data, np.ndarray) else "as parsed"
+
+
+@pytest.mark.parametrize(("content_type", "body", "becomes"), ROWS)
+def test_each_body_becomes_what_the_table_says(content_type, body, becomes):
+    data = decode(body.replace("⏎", "\n").encode(), media_type(content_type))
+    assert described(data) in becomes
+
+
+def test_the_table_has_every_format():
+    named = {content_type for content_type, _, _ in ROWS} | set(re.findall(r"`(application/[\w.-]+)`", TEXT))
+    assert set(DECODERS) <= named | {"text/csv"}
+
+
+@pytest.fixture(scope="module")
+def caller(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("doc")
+    with own_imports():
+        app = create_app(Settings(base_dir=folder, apps_dir=apps_with(folder, ECHO)))
+        app.extensions["invocations"].load()
+        with serving(app) as caller:
+            yield caller
+
+
+@pytest.mark.parametrize("line", CURLS)
+def test_each_curl_line_gets_an_answer(caller, line):
+    path, *options = shlex.split(line)
+    options = iter(options)
+    headers, body, method = {}, None, "GET"
+    for option in options:
+        if option == "-H":
+            name, _, value = next(options).partition(": ")
+            headers[name.replace("-", "_")] = value
+        else:
+            given, method = next(options), "POST"
+            body = (ROOT / given[1:]).read_bytes() if given.startswith("@") else given.encode()
+    refused = "Errors" in TEXT[: TEXT.index(line)]
+    assert caller.request(method, path, body, **headers).status in ((400, 406, 415) if refused else (200,))
