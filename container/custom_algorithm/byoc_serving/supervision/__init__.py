@@ -1,0 +1,1 @@
+"""`serve`: nginx and gunicorn under one supervisor that answers /ping."""

@@ -1,0 +1,53 @@
+"""What /ping answers: decided from what the workers are doing, without asking them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+
+from byoc_serving.supervision.scoreboard import Score
+
+
+class State(StrEnum):
+    """How a container is doing, in the order of its life."""
+
+    STARTING = "starting"
+    READY = "ready"
+    STUCK = "stuck"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Health:
+    """A state and, where it is not ready, the reason, fit to be shown."""
+
+    state: State
+    reason: str = ""
+
+    @property
+    def status(self) -> HTTPStatus:
+        """200 only when requests would be answered; else 503, on which SageMaker sends no traffic."""
+        return HTTPStatus.OK if self.state is State.READY else HTTPStatus.SERVICE_UNAVAILABLE
+
+
+def health(scores: Sequence[Score], now_s: float, timeout_s: float) -> Health:
+    """Return how the workers are doing at `now_s` (monotonic seconds).
+
+    A worker is stuck when a request has been in it for longer than the timeout. One worker that is not
+    stuck is enough to be ready: requests wait for it.
+    """
+    ready = [score for score in scores if score.ready]
+    if not ready:
+        longest_s = max((now_s - score.since_s for score in scores), default=0.0)
+        return Health(State.STARTING, f"The model is loading, for {longest_s:.1f} s so far.")
+    oldest = [min((r.since_s, r.request_id) for r in score.in_flight) for score in ready if score.in_flight]
+    overdue = [(now_s - since_s, request_id) for since_s, request_id in oldest if now_s - since_s > timeout_s]
+    if len(overdue) < len(ready):
+        return Health(State.READY)
+    longest_s, request_id = max(overdue)
+    return Health(
+        State.STUCK,
+        f"All workers ({len(ready)}) have been busy with one request for over {timeout_s:g} s; "
+        f"the longest, {request_id}, for {longest_s:.1f} s.",
+    )

@@ -1,0 +1,62 @@
+"""nginx's configuration, from the template beside the predictor and the settings."""
+
+import os
+import pwd
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from byoc_serving.settings import PROGRAM_DIR, Settings
+
+TEMPLATE = PROGRAM_DIR / "nginx.conf"
+
+# How much longer nginx waits than a worker may take: requests queue before they reach one.
+_QUEUE_S = 30
+
+
+def find_nginx(path: str | None) -> str | None:
+    """Return nginx's program, or None where it is not installed; Debian keeps it off users' PATH."""
+    return shutil.which("nginx", path=f"{path or ''}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin")
+
+
+def write_configuration(settings: Settings, run_dir: Path, cores: float) -> Path:
+    """Write nginx.conf into the run directory and return its path."""
+    target = run_dir / "nginx.conf"
+    target.write_text(fill(TEMPLATE.read_text(), _words(settings, run_dir, cores)))
+    return target
+
+
+def fill(template: str, words: Mapping[str, str]) -> str:
+    """Return the template with each @word@ replaced; KeyError where a word is not given."""
+    return re.sub(r"@(\w+)@", lambda match: words[match.group(1)], template)
+
+
+def too_large(max_payload_mb: int) -> str:
+    """Return what the caller of a body over the limit is told."""
+    return f"The body is over {max_payload_mb} MB. Send less, or raise SAGEMAKER_MAX_PAYLOAD_IN_MB."
+
+
+def _words(settings: Settings, run_dir: Path, cores: float) -> dict[str, str]:
+    return {
+        "run_dir": str(run_dir),
+        "processes": str(max(1, int(cores) // 4)),
+        "listen": f"{settings.host}:{settings.port}",
+        "max_body": f"{settings.max_payload_mb}m",
+        "too_large": too_large(settings.max_payload_mb),
+        "read_timeout_s": f"{settings.timeout_s + _QUEUE_S:.0f}",
+        "user": _user(),
+    }
+
+
+def _user() -> str:
+    """Return the directive that keeps nginx's workers from becoming `nobody` when root started them.
+
+    The spool and the sockets are ours, the workers behind them are root too (SageMaker runs containers as
+    root, contract B1), and a container without the capability to change user could not start at all.
+    """
+    if os.geteuid() != 0:
+        return ""
+    import grp
+
+    return f"user {pwd.getpwuid(0).pw_name} {grp.getgrgid(os.getegid()).gr_name};"

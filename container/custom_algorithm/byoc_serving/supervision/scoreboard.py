@@ -1,0 +1,136 @@
+"""What each worker is doing, in files that the workers map and the supervisor reads: a score costs no call.
+
+A slot is one file per worker process, named by its pid. The worker alone writes it; the supervisor reads
+it when somebody asks for /ping, gunicorn's master when the worker has ended. So a worker that is stuck,
+killed or holds the interpreter lock is seen all the same.
+"""
+
+import mmap
+import os
+import signal
+import struct
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_STATE = struct.Struct("<d?7x")  # since when it is loading or ready (monotonic seconds), whether it is ready
+_REQUEST = struct.Struct("<d120s")  # since when it is in flight (0: the place is free), its id in UTF-8
+_PLACES = 32
+_SIZE = _STATE.size + _PLACES * _REQUEST.size
+
+
+@dataclass(frozen=True)
+class InFlight:
+    """A request that a worker has not answered yet."""
+
+    request_id: str
+    since_s: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one worker is doing; times are of the monotonic clock, in seconds."""
+
+    pid: int
+    ready: bool
+    since_s: float
+    in_flight: Sequence[InFlight] = ()
+
+
+class Slot:
+    """One worker's own score, written by that worker only."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Create the slot, or raise OSError where its folder is gone or full."""
+        self._clock = clock
+        path.write_bytes(bytes(_SIZE))
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), _SIZE)
+        _STATE.pack_into(self._map, 0, clock(), False)
+
+    def ready(self) -> None:
+        """Say that the model is loaded and requests are taken."""
+        _STATE.pack_into(self._map, 0, self._clock(), True)
+
+    def begin(self, request_id: str) -> int:
+        """Note a request and return its place, for end(); -1 where no place is left for it."""
+        for place in range(_PLACES):
+            offset = _STATE.size + place * _REQUEST.size
+            if not any(self._map[offset : offset + 8]):
+                _REQUEST.pack_into(self._map, offset, self._clock(), request_id.encode()[:120])
+                return place
+        return -1
+
+    def end(self, place: int) -> None:
+        """Note that the request at this place is answered."""
+        if place >= 0:
+            offset = _STATE.size + place * _REQUEST.size
+            self._map[offset : offset + 8] = bytes(8)
+
+
+class Scoreboard:
+    """All slots of one `serve`, its failure if it has one, and the supervisor that is told of both."""
+
+    def __init__(self, run_dir: Path, supervisor_pid: int) -> None:
+        self._slots = run_dir / "workers"
+        self._failure = run_dir / "failure"
+        self._supervisor_pid = supervisor_pid
+        self._slots.mkdir(exist_ok=True)
+
+    def slot(self, pid: int) -> Slot:
+        """Return a new slot for a worker that has just been forked."""
+        return Slot(self._slots / str(pid))
+
+    def score(self, pid: int) -> Score | None:
+        """Return what a worker did last, or None where it never had a slot."""
+        try:
+            content = (self._slots / str(pid)).read_bytes()
+        except FileNotFoundError:
+            return None
+        return _score(pid, content) if len(content) == _SIZE else None
+
+    def scores(self) -> list[Score]:
+        """Return what every worker is doing."""
+        found = (self.score(int(entry.name)) for entry in self._slots.iterdir())
+        return [score for score in found if score]
+
+    def clear(self, pid: int) -> None:
+        """Forget a worker that has ended."""
+        (self._slots / str(pid)).unlink(missing_ok=True)
+
+    def fail(self, reason: str) -> None:
+        """Record why serving cannot go on; the first reason stays. The supervisor is told."""
+        handle, written = tempfile.mkstemp(dir=self._failure.parent)
+        with os.fdopen(handle, "w") as file:
+            file.write(reason)
+        try:
+            os.link(written, self._failure)  # whole or not at all, and only once
+        except FileExistsError:
+            pass
+        finally:
+            Path(written).unlink()
+        self.tell_supervisor()
+
+    def failure(self) -> str | None:
+        """Return why serving cannot go on, or None."""
+        try:
+            return self._failure.read_text()
+        except FileNotFoundError:
+            return None
+
+    def tell_supervisor(self) -> None:
+        """Make the supervisor look at the scoreboard now."""
+        os.kill(self._supervisor_pid, signal.SIGUSR1)
+
+
+def _score(pid: int, content: bytes) -> Score:
+    since_s, ready = _STATE.unpack_from(content)
+    places = (_REQUEST.unpack_from(content, _STATE.size + place * _REQUEST.size) for place in range(_PLACES))
+    in_flight = [
+        InFlight(request_id.rstrip(b"\0").decode(errors="replace"), began_s)
+        for began_s, request_id in places
+        if began_s
+    ]
+    return Score(pid, ready, since_s, in_flight)

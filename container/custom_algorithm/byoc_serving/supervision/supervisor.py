@@ -1,0 +1,251 @@
+"""`serve`: nginx and gunicorn live and die together, and /ping is answered beside them.
+
+A signal handler only wakes the loop; the loop decides. It is a plain `select`: asyncio alone would take a
+third of the 250 ms that SageMaker gives to start listening. What SageMaker expects of `serve` is section B of
+its hosting contract (your-algorithms-inference-code): accept within 250 ms, /ping within 2 s, end within 30 s
+of SIGTERM.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from byoc_serving.errors import ServingError, SettingsError
+from byoc_serving.logs import log_to_stdout
+from byoc_serving.settings import (
+    DRAIN_S,
+    RUN_DIR_VARIABLE,
+    Settings,
+    settings_from,
+)
+from byoc_serving.supervision.children import Child, obituary, reap, start
+from byoc_serving.supervision.cores import available_cores, share_cores, thread_limits
+from byoc_serving.supervision.health import Health, State, health
+from byoc_serving.supervision.nginx import find_nginx, write_configuration
+from byoc_serving.supervision.run_dir import GUNICORN_SOCKET, PING_SOCKET, make_run_dir
+from byoc_serving.supervision.scoreboard import InFlight, Scoreboard
+
+log = logging.getLogger("serve")
+
+# How long a failed container keeps saying why on /ping before it ends.
+LINGER_S = 1.0
+# How long workers without a request get to end by themselves.
+IDLE_S = 2.0
+
+FAILED = 1  # the exit status when the model cannot be served
+
+# nginx sends a ping whole and at once; nobody else can reach the socket.
+_PING_PATIENCE_S = 0.2
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Serve until told to stop, and return the exit status: 0 after SIGTERM, else what went wrong."""
+    started_s = time.monotonic()
+    run_dir = make_run_dir()
+    try:
+        settings = replace(settings_from(environ), run_dir=run_dir)
+        log_to_stdout(settings.log_level)
+        return Supervisor(settings, run_dir, environ, started_s).run()
+    except ServingError as error:
+        log_to_stdout(logging.INFO)
+        log.error(str(error))  # noqa: TRY400 - for the person who runs the container, who can mend it
+        return FAILED
+    finally:
+        shutil.rmtree(run_dir, ignore_errors=True)
+
+
+class Supervisor:
+    """One run of `serve`."""
+
+    def __init__(
+        self, settings: Settings, run_dir: Path, environ: Mapping[str, str], started_s: float
+    ) -> None:
+        self._settings = settings
+        self._run_dir = run_dir
+        self._environ = environ
+        self._started_s = started_s
+        self._scoreboard = Scoreboard(run_dir, os.getpid())
+        self._selector = selectors.DefaultSelector()
+        self._children: list[Child] = []
+        self._stop_signal: signal.Signals | None = None
+        self._was_ready = False
+        self._last_word: Health | None = None  # what /ping says from now on, whatever the workers do
+
+    def run(self) -> int:
+        """Start everything, keep watch, end everything; return the exit status.
+
+        Raises:
+            SettingsError: the port cannot be listened on.
+        """
+        _refuse_a_taken_port(self._settings.host, self._settings.port)
+        self._listen_to_signals()
+        self._listen_to_pings()
+        try:
+            self._start_children()
+            return self._watch()
+        finally:
+            for child in self._children:
+                child.signal_all(signal.SIGKILL)
+
+    def health(self) -> Health:
+        """Return what /ping says now."""
+        if self._last_word:
+            return self._last_word
+        if reason := self._scoreboard.failure():
+            return Health(State.FAILED, reason)
+        return health(self._scoreboard.scores(), time.monotonic(), self._settings.timeout_s)
+
+    # Starting
+
+    def _listen_to_signals(self) -> None:
+        heard, self._heard = socket.socketpair()  # kept: a signal is written to it
+        heard.setblocking(False)
+        self._heard.setblocking(False)
+        signal.set_wakeup_fd(self._heard.fileno(), warn_on_full_buffer=False)
+        self._selector.register(heard, selectors.EVENT_READ, lambda: heard.recv(4096))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._record_stop)
+        for number in (signal.SIGCHLD, signal.SIGUSR1):  # a child has ended; a worker has news
+            signal.signal(number, lambda *_: None)
+
+    def _record_stop(self, number: int, _frame: FrameType | None) -> None:
+        self._stop_signal = signal.Signals(number)
+
+    def _listen_to_pings(self) -> None:
+        door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        door.bind(str(self._run_dir / PING_SOCKET))
+        door.listen(128)
+        self._selector.register(door, selectors.EVENT_READ, lambda: _answer_ping(door, self.health()))
+
+    def _start_children(self) -> None:
+        cores = available_cores()
+        shares = share_cores(cores, self._settings.workers, self._settings.preload)
+        limits = thread_limits(self._environ, shares.threads, self._settings.preload)
+        address = f"{self._settings.host}:{self._settings.port}"
+        bind = address
+        if nginx := find_nginx(self._environ.get("PATH")):
+            configuration = write_configuration(self._settings, self._run_dir, cores)
+            command = [nginx, "-e", "stderr", "-p", str(self._run_dir), "-c", str(configuration)]
+            self._children.append(start("nginx", command, self._environ, signal.SIGTERM))
+            bind = f"unix:{self._run_dir / GUNICORN_SOCKET}"
+        else:
+            log.warning(
+                "nginx is not installed: gunicorn serves alone, and /ping waits while workers are busy"
+            )
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:byoc_serving.supervision.gunicorn_conf"]
+        command += ["--bind", bind, "--workers", str(shares.workers), "wsgi:app"]
+        variables = {**self._environ, **limits, RUN_DIR_VARIABLE: str(self._run_dir)}
+        self._children.append(start("gunicorn", command, variables, signal.SIGQUIT))
+        log.info(
+            f"listening on {address}, loading the model in {shares.workers} worker(s)",
+            extra={"workers": shares.workers, "threads_each": shares.threads, "cores": cores},
+        )
+
+    # Watching
+
+    def _watch(self) -> int:
+        """Wait for the first thing that ends this container, and end it."""
+        deadline_s = self._started_s + self._settings.startup_timeout_s
+        while True:
+            self._attend(None if self._was_ready else deadline_s)
+            now = self.health()
+            if self._stop_signal:
+                return self._drain(self._stop_signal)
+            if now.state is State.FAILED:
+                return self._fail(now.reason, FAILED)
+            if ended := next((child for child in self._children if child.ended), None):
+                return self._fail(*obituary(ended))
+            if self._was_ready:
+                continue
+            if now.state is State.READY:
+                self._was_ready = True
+                log.info(f"ready after {time.monotonic() - self._started_s:.1f} s")
+            elif time.monotonic() >= deadline_s:
+                return self._fail(
+                    f"The model was not loaded within {self._settings.startup_timeout_s:g} s. "
+                    "If it needs longer, raise SAGEMAKER_STARTUP_TIMEOUT.",
+                    FAILED,
+                )
+
+    def _attend(self, deadline_s: float | None) -> None:
+        """Answer pings and collect ended children, until something may have changed or time is up."""
+        timeout_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
+        for key, _ in self._selector.select(timeout_s):
+            key.data()
+        reap(self._children)
+
+    # Ending
+
+    def _fail(self, reason: str, status: int) -> int:
+        """Say why on /ping for a moment, end what is left; the reason is the last line of the log."""
+        self._last_word = Health(State.FAILED, reason)
+        if not self._was_ready:
+            self._attend_until(lambda: False, time.monotonic() + LINGER_S)
+        for child in self._children:
+            child.signal_all(signal.SIGKILL)
+        self._attend_until(lambda: all(child.ended for child in self._children), time.monotonic() + LINGER_S)
+        log.error(reason)
+        return status
+
+    def _drain(self, number: signal.Signals) -> int:
+        """Finish what was accepted, the front door first: while nginx waits for answers, gunicorn goes on."""
+        patience_s = DRAIN_S if self._was_ready else 0  # before it was ready nothing can have been accepted
+        log.info(f"{number.name}: finishing what is in flight, for up to {patience_s} s")
+        self._last_word = Health(State.DRAINING, "The container is stopping.")
+        deadline_s = time.monotonic() + patience_s
+        for child in self._children:  # nginx, where there is one, comes before gunicorn
+            child.end_gently()
+            if (
+                child.name == "gunicorn" and not self._in_flight()
+            ):  # a worker may be loading: that is for nobody
+                deadline_s = min(deadline_s, time.monotonic() + IDLE_S)
+            self._attend_until(lambda child=child: child.ended, deadline_s)  # type: ignore[misc]
+        for request in self._in_flight():
+            log.error("given up: not answered in time", extra={"request_id": request.request_id})
+        log.info("stopped")
+        return 0
+
+    def _in_flight(self) -> list[InFlight]:
+        return [request for score in self._scoreboard.scores() for request in score.in_flight]
+
+    def _attend_until(self, truth: Callable[[], bool], deadline_s: float) -> None:
+        while not truth() and time.monotonic() < deadline_s:
+            self._attend(deadline_s)
+
+
+def _answer_ping(door: socket.socket, now: Health) -> None:
+    """Answer whatever nginx asks: it passes on nothing but /ping, whole and without a body."""
+    body = json.dumps({"status": now.state, **({"reason": now.reason} if now.reason else {})}).encode()
+    head = (
+        f"HTTP/1.1 {now.status.value} {now.status.phrase}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    with contextlib.suppress(OSError):  # nginx gave up on it; it will ask again
+        asker, _ = door.accept()
+        with asker:
+            asker.settimeout(_PING_PATIENCE_S)
+            asker.recv(65536)
+            asker.sendall(head.encode() + body)
+
+
+def _refuse_a_taken_port(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"Cannot listen on {host}:{port}: {error.strerror}. Set SAGEMAKER_BIND_TO_PORT to a free "
+                "port, or end what uses this one."
+            ) from error

@@ -1,0 +1,40 @@
+"""nginx: the configuration that is written is one that nginx takes, whatever the settings."""
+
+import os
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from byoc_serving.settings import Settings
+from byoc_serving.supervision.nginx import fill, find_nginx, write_configuration
+
+
+def test_words_are_filled_in_and_named_locations_are_left():
+    assert (
+        fill("listen @port@; error_page 413 @too_large;", {"port": "1"})
+        == "listen 1; error_page 413 @too_large;"
+    )
+
+
+def test_a_word_that_nobody_knows_is_an_error():
+    with pytest.raises(KeyError):
+        fill("@unknown@", {})
+
+
+@pytest.mark.nginx
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(port=18080),
+        Settings(port=18080, max_payload_mb=0, host="127.0.0.1", timeout_s=3600),
+        Settings(port=18080, timeout_s=0.5),
+    ],
+)
+def test_nginx_takes_what_is_written(settings, tmp_path):
+    configuration = write_configuration(replace(settings, run_dir=tmp_path), tmp_path, cores=8.0)
+    nginx = find_nginx(os.environ["PATH"])
+    command = [nginx, "-t", "-e", "stderr", "-p", str(tmp_path), "-c", str(configuration)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    assert f"client_max_body_size {settings.max_payload_mb}m;" in configuration.read_text()

@@ -1,0 +1,70 @@
+"""scoreboard: what one process writes, another reads, though the writer be stopped or dead."""
+
+import os
+import signal
+
+import pytest
+
+from byoc_serving.supervision.scoreboard import Scoreboard
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Count the signals that the supervisor (here: this process) gets."""
+    signals = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _frame: signals.append(number))
+    yield signals
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.fixture
+def scoreboard(tmp_path):
+    return Scoreboard(tmp_path, os.getpid())
+
+
+def test_a_new_worker_is_loading_then_ready(scoreboard):
+    slot = scoreboard.slot(42)
+    assert [(score.pid, score.ready) for score in scoreboard.scores()] == [(42, False)]
+    slot.ready()
+    assert [(score.pid, score.ready) for score in scoreboard.scores()] == [(42, True)]
+
+
+def test_requests_are_in_flight_until_they_end(scoreboard):
+    slot = scoreboard.slot(42)
+    first, second = slot.begin("one"), slot.begin("two")
+    slot.end(first)
+    assert [request.request_id for request in scoreboard.score(42).in_flight] == ["two"]
+    slot.end(second)
+    assert scoreboard.score(42).in_flight == []
+
+
+def test_more_requests_than_places_are_served_without_a_score(scoreboard):
+    slot = scoreboard.slot(42)
+    places = [slot.begin(str(number)) for number in range(40)]
+    assert places[-1] == -1
+    slot.end(places[-1])
+    assert len(scoreboard.score(42).in_flight) == 32
+
+
+def test_a_long_or_foreign_id_is_kept_as_far_as_there_is_room(scoreboard):
+    scoreboard.slot(42).begin("é" * 100)
+    assert scoreboard.score(42).in_flight[0].request_id.startswith("é" * 59)
+
+
+def test_a_killed_worker_leaves_what_it_held(scoreboard):
+    pid = os.fork()
+    if pid == 0:
+        scoreboard.slot(os.getpid()).begin("held")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert [request.request_id for request in scoreboard.score(pid).in_flight] == ["held"]
+    scoreboard.clear(pid)
+    assert scoreboard.scores() == []
+
+
+def test_the_first_failure_stays_and_the_supervisor_is_told(scoreboard, told):
+    assert scoreboard.failure() is None
+    scoreboard.fail("first")
+    scoreboard.fail("second")
+    assert scoreboard.failure() == "first"
+    assert told == [signal.SIGUSR1, signal.SIGUSR1]

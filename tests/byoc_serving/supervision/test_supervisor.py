@@ -1,0 +1,403 @@
+"""serve: what SageMaker sees of the container, through loads, locks, crashes and the end."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from byoc_serving.supervision.nginx import find_nginx
+from processes import alive, below, eventually
+from serving import APPS, program_with, serve
+
+needs_nginx = pytest.mark.nginx
+
+
+@pytest.fixture(scope="module")
+def obeys(tmp_path_factory):
+    return program_with(APPS / "obeys", tmp_path_factory.mktemp("obeys") / "program")
+
+
+def program(name, tmp_path):
+    return program_with(APPS / name, tmp_path / "program")
+
+
+def open_once(port):
+    """Connect and ask for /ping as soon as the port is open; return seconds waited and the status."""
+    began = time.monotonic()
+    while True:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.connect()
+        except ConnectionRefusedError:
+            assert time.monotonic() - began < 5
+            time.sleep(0.005)
+            continue
+        with contextlib.closing(connection):
+            connection.request("GET", "/ping")
+            return time.monotonic() - began, connection.getresponse().status
+
+
+@needs_nginx
+def test_a_load_of_20_s_is_accepted_at_once_503_with_the_reason_then_200(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "load_s").write_text("20")
+    with serve(program("loads_slowly", tmp_path), tmp_path, MODEL_SERVER_WORKERS="1") as running:
+        opened_after_s, status = open_once(running.port)
+        assert (opened_after_s < 1, status) == (True, 503)
+        slowest_s = 0.0
+        for _ in range(30):
+            began = time.monotonic()
+            status, answer = running.ping()
+            slowest_s = max(slowest_s, time.monotonic() - began)
+            assert (status, answer["status"]) == (503, "starting")
+            assert answer["reason"].startswith("The model is loading, for ")
+            time.sleep(0.1)
+        assert slowest_s < 0.25
+        running.wait_until_ready(within_s=30)
+        assert running.invoke({}) == (200, "loaded")
+
+
+@needs_nginx
+def test_ping_answers_within_250_ms_while_every_worker_holds_the_interpreter_lock_for_3_s(tmp_path):
+    with serve(program("holds_the_lock", tmp_path), tmp_path, MODEL_SERVER_WORKERS="2") as running:
+        running.wait_until_ready()
+        answers = []
+
+        def call():
+            answers.append(running.invoke({"hold_s": 3}))
+
+        callers = [threading.Thread(target=call) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        waits_s = []
+        while any(caller.is_alive() for caller in callers):
+            began = time.monotonic()
+            assert running.ping()[0] == 200
+            waits_s.append(time.monotonic() - began)
+            time.sleep(0.05)
+        assert max(waits_s) < 0.25
+        assert len(waits_s) > 50
+        assert answers == [(200, "held")] * 4
+
+
+@needs_nginx
+def test_when_loading_fails_ping_says_why_then_serve_ends_with_1_and_the_reason_last(tmp_path):
+    with serve(program("fails_to_load", tmp_path), tmp_path, MODEL_SERVER_WORKERS="2") as running:
+        seen = []
+
+        def failed():
+            with contextlib.suppress(OSError):
+                status, answer = running.ping()
+                seen.append((status, answer["status"]))
+                return answer["status"] == "failed" and "the weights are upside down" in answer["reason"]
+
+        assert eventually(failed, within_s=10), running.lines()[-3:]
+        failed_s = time.monotonic()
+        assert running.process.wait(5) == 1
+        assert time.monotonic() - failed_s < 2
+        assert {status for status, _ in seen} == {503}
+        last = running.lines()[-1]
+        assert last["level"] == "ERROR"
+        assert "model_fn failed: ValueError: the weights are upside down" in last["message"]
+        assert "traceback" not in last
+
+
+@needs_nginx
+def test_a_worker_that_is_killed_each_time_it_loads_ends_serve_with_the_reason(tmp_path):
+    with serve(program("dies_while_loading", tmp_path), tmp_path, MODEL_SERVER_WORKERS="1") as running:
+        assert running.process.wait(20) == 1
+        assert "memory is short" in running.lines()[-1]["message"]
+
+
+@needs_nginx
+def test_a_load_over_the_startup_timeout_ends_serve_with_the_reason(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "load_s").write_text("60")
+    with serve(program("loads_slowly", tmp_path), tmp_path, SAGEMAKER_STARTUP_TIMEOUT="2") as running:
+        assert running.process.wait(10) == 1
+        assert "raise SAGEMAKER_STARTUP_TIMEOUT" in running.lines()[-1]["message"]
+
+
+@needs_nginx
+def test_a_load_longer_than_the_timeout_of_a_request_is_let_finish(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "load_s").write_text("4")
+    with serve(program("loads_slowly", tmp_path), tmp_path, MODEL_SERVER_TIMEOUT="1") as running:
+        running.wait_until_ready(within_s=15)
+        assert not [line for line in running.lines() if line.get("level") == "ERROR"]
+
+
+@needs_nginx
+def test_workers_stuck_beyond_the_timeout_make_ping_503_until_they_are_replaced(obeys, tmp_path):
+    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="1", MODEL_SERVER_TIMEOUT="2") as running:
+        running.wait_until_ready()
+        statuses = []
+        caller = threading.Thread(target=lambda: statuses.append(running.invoke({"sleep_s": 60})[0]))
+        caller.start()
+        assert eventually(lambda: running.ping()[0] == 503, within_s=10)
+        caller.join(10)
+        assert statuses == [502]
+        [overrun] = [line for line in running.lines() if line["message"].startswith("a request overran")]
+        assert "time.sleep" in overrun["stack"][-3] + overrun["stack"][-2]
+        running.wait_until_ready()
+        assert running.invoke({})[0] == 200
+
+
+@needs_nginx
+def test_a_killed_worker_costs_only_the_requests_it_held(obeys, tmp_path):
+    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="2") as running:
+        running.wait_until_ready()
+        statuses, lock = [], threading.Lock()
+
+        def call(until):
+            while time.monotonic() < until:
+                status, _ = running.invoke({"sleep_s": 0.01})
+                with lock:
+                    statuses.append(status)
+
+        callers = [threading.Thread(target=call, args=(time.monotonic() + 4,)) for _ in range(8)]
+        for caller in callers:
+            caller.start()
+        for _ in range(3):
+            time.sleep(0.8)
+            os.kill(running.children("gunicorn")[-1], signal.SIGKILL)
+        for caller in callers:
+            caller.join()
+        assert set(statuses) <= {200, 502}
+        assert statuses.count(502) <= 3
+        assert statuses.count(200) > 100
+        lost = [line for line in running.lines() if line["message"] == "a worker ended before it answered"]
+        assert len(lost) >= statuses.count(502)
+        assert all(line["request_id"] for line in lost)
+
+
+@needs_nginx
+@pytest.mark.parametrize("victim", ["nginx", "gunicorn"])
+def test_the_death_of_nginx_or_of_gunicorns_master_ends_serve_and_the_status_tells(obeys, tmp_path, victim):
+    with serve(obeys, tmp_path) as running:
+        running.wait_until_ready()
+        left = below(running.process.pid)
+        os.kill(running.children(victim)[0], signal.SIGKILL)
+        assert running.process.wait(5) == 128 + signal.SIGKILL
+        assert running.lines()[-1]["message"] == f"{victim} was killed by SIGKILL."
+        assert eventually(lambda: not any(map(alive, left)))
+
+
+@needs_nginx
+def test_sigterm_under_load_loses_no_request_that_could_finish(obeys, tmp_path):
+    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="2") as running:
+        running.wait_until_ready()
+        outcomes, lock = [], threading.Lock()
+
+        def call():
+            while True:
+                try:
+                    outcome = running.invoke({"sleep_s": 0.2})[0]
+                except ConnectionRefusedError:  # the door is closed: nothing was taken, nothing lost
+                    return
+                except OSError as error:
+                    outcome = repr(error)
+                with lock:
+                    outcomes.append(outcome)
+
+        callers = [threading.Thread(target=call) for _ in range(8)]
+        for caller in callers:
+            caller.start()
+        time.sleep(1)
+        running.process.send_signal(signal.SIGTERM)
+        for caller in callers:
+            caller.join(30)
+        assert running.process.wait(30) == 0
+        assert set(outcomes) == {200}
+        assert running.lines()[-1]["message"] == "stopped"
+
+
+@needs_nginx
+def test_what_cannot_finish_in_25_s_is_given_up_by_its_id_and_serve_ends_with_0(obeys, tmp_path):
+    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="1") as running:
+        running.wait_until_ready()
+        call = {"Content-Type": "application/json", "X-Amzn-SageMaker-Inference-Id": "order-66"}
+
+        def invoke():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                running.request("POST", "/invocations", json.dumps({"sleep_s": 50}), call)
+
+        caller = threading.Thread(target=invoke)
+        caller.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        assert running.stop() == 0
+        assert 24 < time.monotonic() - began < 28
+        caller.join()
+        given_up = [line for line in running.lines() if line["message"].startswith("given up")]
+        assert [line["request_id"].partition(" ")[2] for line in given_up] == ["(inference id order-66)"]
+
+
+@needs_nginx
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_serve_ends_at_once_with_0_and_leaves_nothing(obeys, tmp_path, number):
+    with serve(obeys, tmp_path) as running:
+        running.wait_until_ready()
+        left = below(running.process.pid)
+        assert len(left) >= 4
+        began = time.monotonic()
+        assert running.stop(number) == 0
+        assert time.monotonic() - began < 5
+        assert eventually(lambda: not any(map(alive, left)))
+        assert not list(tmp_path.glob("serve-*"))
+
+
+@needs_nginx
+def test_sigterm_while_the_model_loads_waits_for_nothing(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "load_s").write_text("60")
+    with serve(program("loads_slowly", tmp_path), tmp_path) as running:
+        assert eventually(lambda: any("listening" in line["message"] for line in running.lines()))
+        time.sleep(1)
+        left = below(running.process.pid)
+        began = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - began < 3
+        assert eventually(lambda: not any(map(alive, left)))
+
+
+@needs_nginx
+def test_sigterm_while_a_killed_worker_loads_anew_does_not_wait_for_it(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "load_s").write_text("0")
+    with serve(program("loads_slowly", tmp_path), tmp_path, MODEL_SERVER_WORKERS="2") as running:
+        running.wait_until_ready()
+        (tmp_path / "model" / "load_s").write_text("60")
+        os.kill(running.children("gunicorn")[-1], signal.SIGKILL)
+        time.sleep(1)
+        began = time.monotonic()
+        assert running.stop() == 0
+        assert time.monotonic() - began < 5
+
+
+@needs_nginx
+def test_nothing_outlives_a_killed_serve(obeys, tmp_path):
+    with serve(obeys, tmp_path) as running:
+        running.wait_until_ready()
+        left = below(running.process.pid)
+        running.process.kill()
+        assert eventually(lambda: not any(map(alive, left)))
+
+
+@needs_nginx
+def test_a_taken_port_is_named_in_the_only_line(obeys, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with serve(obeys, tmp_path, SAGEMAKER_BIND_TO_PORT=str(port)) as running:
+            assert running.process.wait(5) == 1
+            [line] = running.lines()
+            assert f"Cannot listen on 127.0.0.1:{port}" in line["message"]
+
+
+def test_a_bad_setting_is_named_in_the_only_line(obeys, tmp_path):
+    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="many") as running:
+        assert running.process.wait(5) == 1
+        [line] = running.lines()
+        assert "MODEL_SERVER_WORKERS is 'many'" in line["message"]
+
+
+@needs_nginx
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_gets_nginxs_413_in_json(obeys, tmp_path, chunked):
+    with serve(obeys, tmp_path, SAGEMAKER_MAX_PAYLOAD_IN_MB="1") as running:
+        running.wait_until_ready()
+        body = b"[" + b"1," * 600_000 + b"1]"
+        json_type = {"Content-Type": "application/json"}
+        status, answer = running.request("POST", "/invocations", iter([body]) if chunked else body, json_type)
+        assert (status, answer["error"]["code"]) == (413, "PayloadTooLarge")
+        assert "over 1 MB" in answer["error"]["message"]
+
+
+@needs_nginx
+def test_a_limit_of_0_takes_bodies_beyond_the_default(obeys, tmp_path):
+    with serve(obeys, tmp_path, SAGEMAKER_MAX_PAYLOAD_IN_MB="0") as running:
+        running.wait_until_ready()
+        body = json.dumps({"padding": "x" * (30 * 1024 * 1024)})
+        status, answer = running.request("POST", "/invocations", body, {"Content-Type": "application/json"})
+        assert (status, len(answer["echo"]["padding"])) == (200, 30 * 1024 * 1024)
+
+
+@needs_nginx
+def test_ping_takes_post_with_a_body_too(obeys, tmp_path):
+    with serve(obeys, tmp_path) as running:
+        running.wait_until_ready()
+        assert running.request("POST", "/ping", b"x" * 100_000)[0] == 200
+
+
+def test_without_nginx_gunicorn_serves_alone_and_says_so(obeys, tmp_path):
+    hide = []
+    if nginx := find_nginx(os.environ["PATH"]):
+        if os.geteuid() != 0:
+            pytest.skip("nginx is installed, and only root can hide it")
+        hide = ["unshare", "-m", "sh", "-c", f'mount --bind /dev/null {nginx} && exec "$@"', "sh"]
+    with serve(obeys, tmp_path, prefix=hide) as running:
+        running.wait_until_ready()
+        assert running.invoke({"sleep_s": 0})[0] == 200
+        assert running.children("nginx") == []
+        assert any("nginx is not installed" in line["message"] for line in running.lines())
+        assert running.stop() == 0
+
+
+@needs_nginx
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_user_serves_from_a_read_only_model_writing_only_to_tmp(obeys, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_text("1")
+    before = sorted(tmp_path.rglob("*"))
+    # With the capability nobody can read the developer's interpreter, wherever it lies, and write nothing.
+    as_nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    as_nobody += ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    with serve(obeys, tmp_path, prefix=as_nobody, TMPDIR="/tmp") as running:
+        running.wait_until_ready()
+        assert running.invoke({"padding": "x" * 3_000_000})[0] == 200
+        assert running.stop() == 0
+        assert sorted(set(tmp_path.rglob("*")) - {running.log}) == before
+
+
+@pytest.fixture(scope="module")
+def lightgbm_program(tmp_path_factory):
+    """A LightGBM model that is loaded and asked with the library's default threads, as most scripts do."""
+    import lightgbm
+    import numpy
+
+    folder = tmp_path_factory.mktemp("lightgbm")
+    (folder / "apps").mkdir()
+    (folder / "apps" / "inference.py").write_text(
+        "import lightgbm\n"
+        "def model_fn(model_dir): return lightgbm.Booster(model_file=f'{model_dir}/model.txt')\n"
+        "def predict_fn(data, model): return model.predict(data)\n"
+    )
+    rows = numpy.random.default_rng(0).normal(size=(500, 4))
+    data = lightgbm.Dataset(rows, label=rows[:, 0] > 0)
+    booster = lightgbm.train({"objective": "binary", "verbose": -1}, data, num_boost_round=5)
+    booster.save_model(folder / "model.txt")
+    return program_with(folder / "apps", folder / "program"), folder / "model.txt"
+
+
+@needs_nginx
+@pytest.mark.parametrize("preload", ["false", "true"])
+def test_a_lightgbm_model_of_default_threads_answers_after_the_fork(lightgbm_program, tmp_path, preload):
+    program_dir, model = lightgbm_program
+    (tmp_path / "model").mkdir()
+    shutil.copy(model, tmp_path / "model")
+    variables = {"MODEL_SERVER_PRELOAD": preload, "MODEL_SERVER_WORKERS": "2", "MODEL_SERVER_TIMEOUT": "10"}
+    with serve(program_dir, tmp_path, **variables) as running:
+        running.wait_until_ready()
+        for _ in range(4):
+            status, answer = running.invoke([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]], timeout_s=15)
+            assert status == 200
+            assert answer[0] > 0.5 > answer[1]
