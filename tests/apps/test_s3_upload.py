@@ -1,0 +1,53 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from byoc_serving.errors import ModelVersionError
+from byoc_serving.model_version import describe, pull, read_manifest, write_manifest
+from s3_upload import upload_model
+
+SCRIPT = Path(__file__).parents[2] / "container" / "custom_algorithm" / "apps" / "s3_upload.py"
+
+
+@pytest.fixture
+def model(tmp_path):
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    (folder / "model.txt").write_text("tree")
+    return folder
+
+
+def run_script(*arguments):
+    command = [sys.executable, SCRIPT, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", env=dict(os.environ))
+
+
+def test_the_script_describes_and_uploads_any_folder(model, bucket, tmp_path):
+    run = run_script(model, f"s3://{bucket}/p")
+    assert run.returncode == 0, run.stderr
+    told = dict(line.split("=", 1) for line in run.stdout.splitlines()[-2:])
+    assert told["model_version"].startswith(f"s3://{bucket}/p/my-model/")
+    assert "MB" in run.stderr
+    pull(told["model_version"], tmp_path / "pulled", expected_sha256=told["model_manifest_sha256"])
+
+
+def test_the_script_keeps_the_description_that_is_there(model, bucket):
+    write_manifest(model, describe(model, name="described", n_features=3))
+    run = run_script(model, f"s3://{bucket}/p")
+    assert "/described/" in run.stdout
+    assert read_manifest(model).n_features == 3
+
+
+def test_the_script_fails_in_one_line(model, bucket):
+    run = run_script(model, "s3://nowhere-at-all/p")
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("No such bucket: ")
+    assert "Traceback" not in run.stderr
+
+
+def test_a_folder_without_a_manifest_is_not_uploaded(model, bucket):
+    with pytest.raises(ModelVersionError, match=r"^Missing manifest: "):
+        upload_model(model, f"s3://{bucket}/p")
