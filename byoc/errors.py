@@ -1,0 +1,13 @@
+"""What can go wrong on the laptop's side; every message says what, which value and what to do."""
+
+
+class ByocError(Exception):
+    """Something that the person at the keyboard can mend; its message is fit to be shown as it is."""
+
+
+class ProgramError(ByocError):
+    """A container program is missing, could not start, ended unasked or never became ready."""
+
+
+class DemoError(ByocError):
+    """A stage of the demo failed."""

@@ -1,0 +1,176 @@
+"""`byoc demo` does the whole way, ends with nothing left behind, and says what went wrong where."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from byoc.demo import find_repo, told_in
+from processes import eventually, processes_with
+
+REPO = Path(__file__).parents[2]
+QUICK_APPS = REPO / "tests" / "fixtures" / "quick_apps"
+
+FAILS = "raise SystemExit('it is gone')\n"
+HANGS = "import time\nprint('hanging', flush=True)\ntime.sleep(120)\n"
+CANNOT_UPLOAD = (
+    (REPO / "container/custom_algorithm/apps/s3_upload.py").read_text().replace("sys.exit(main())", FAILS)
+)
+CANNOT_LOAD = "def model_fn(model_dir):\n    raise ValueError('it is gone')\n"
+LOADS_FOREVER = f"def model_fn(model_dir):\n    {HANGS.replace(chr(10), chr(10) + '    ')}\n"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A checkout whose own apps/ is quick and may be broken by the test."""
+    checkout = tmp_path / "checkout"
+    leave_out = shutil.ignore_patterns("apps", "__pycache__")
+    shutil.copytree(REPO / "container", checkout / "container", ignore=leave_out)
+    shutil.copytree(REPO / "dummy_data", checkout / "dummy_data")
+    apps = checkout / "container" / "custom_algorithm" / "apps"
+    shutil.copytree(QUICK_APPS, apps, ignore=leave_out)
+    shutil.copy(REPO / "container" / "custom_algorithm" / "apps" / "s3_upload.py", apps)
+    return checkout
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """Return a function that starts the demo with a temporary folder that is the test's own."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    started = []
+
+    def start(repo):
+        environment = {**os.environ, "TMPDIR": str(temporary), "AWS_PROFILE": "the-laptops-own"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "byoc", "demo", "--repo", str(repo)],
+            cwd=REPO,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+    assert eventually(lambda: not processes_with(str(temporary))), "processes were left behind"
+
+
+def said_by(process):
+    told, _ = process.communicate(timeout=90)
+    return told
+
+
+def test_the_sample_is_predicted_well_and_nothing_is_left_behind(demo, tmp_path):
+    process = demo(REPO)
+    told = said_by(process)
+    assert process.returncode == 0, told
+    accuracy = re.search(r"accuracy ([\d.]+) on 114 held-out rows, p50 latency [\d.]+ ms", told)
+    assert float(accuracy[1]) > 0.9
+    assert re.search(r"^ +6 +1\.000  malignant$", told, re.MULTILINE)
+    assert "What to try next" in told
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert (REPO / "container/custom_algorithm/apps/.temps/model/manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "stage"),
+    [
+        ("main.py", FAILS, "1/6 Train"),
+        ("s3_upload.py", CANNOT_UPLOAD, "2/6 Upload"),
+        ("inference.py", CANNOT_LOAD, "4/6 Serve"),
+    ],
+    ids=["train", "upload", "serve"],
+)
+def test_a_failed_stage_is_named_with_its_reason_and_its_log(demo, checkout, file, source, stage):
+    (checkout / "container" / "custom_algorithm" / "apps" / file).write_text(source)
+    process = demo(checkout)
+    told = said_by(process)
+    assert process.returncode == 1, told
+    assert f"{stage} failed" in told
+    log = Path(re.search(r"Its last lines \((.+)\):", told)[1])
+    assert "it is gone" in told
+    assert "it is gone" in log.read_text()
+    assert [entry for entry in log.parent.iterdir() if entry.suffix != ".log"] == []
+
+
+def test_a_damaged_upload_fails_at_the_pull_with_the_reason_of_train(demo, checkout):
+    upload = checkout / "container" / "custom_algorithm" / "apps" / "s3_upload.py"
+    upload.write_text(upload.read_text().replace("{version.manifest_sha256}", "{'0' * 64}"))
+    process = demo(checkout)
+    told = said_by(process)
+    assert process.returncode == 1, told
+    assert "3/6 Pull failed" in told
+    assert "train ended with status 1: Wrong manifest digest" in told
+
+
+def test_the_checkout_is_found_from_any_folder_in_it(checkout):
+    assert find_repo(checkout / "dummy_data") == checkout
+    assert find_repo(Path("/"), checkout / "dummy_data" / "..") == checkout
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"level": "INFO", "message": "pulling"}', "pulling"),
+        (
+            '/ping answered 503 {"status": "starting", "reason": "The model is loading."}',
+            "The model is loading.",
+        ),
+        ("round 1 of 2", "round 1 of 2"),
+        ('{"a": 1}', '{"a": 1}'),
+    ],
+)
+def test_progress_shows_the_message_of_a_json_log(line, told):
+    assert told_in(line) == told
+
+
+def hangs_in(logs):
+    return eventually(lambda: any("hanging" in log.read_text() for log in logs.glob("*/*.log")), 30)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_while_training_ends_everything(demo, checkout, tmp_path, number, status):
+    (checkout / "container/custom_algorithm/apps/main.py").write_text(HANGS)
+    process = demo(checkout)
+    assert hangs_in(tmp_path / "tmp")
+    process.send_signal(number)
+    told = said_by(process)
+    assert process.returncode == status, told
+    assert "1/6 Train was interrupted" in told
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_an_interrupt_while_the_model_loads_ends_everything(demo, checkout, tmp_path):
+    (checkout / "container/custom_algorithm/apps/inference.py").write_text(LOADS_FOREVER)
+    process = demo(checkout)
+    assert hangs_in(tmp_path / "tmp")
+    process.send_signal(signal.SIGINT)
+    told = said_by(process)
+    assert process.returncode == 130, told
+    assert "4/6 Serve was interrupted" in told
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_kill_9_leaves_no_program_behind_and_the_next_run_works(demo, checkout, tmp_path):
+    inference = checkout / "container/custom_algorithm/apps/inference.py"
+    inference.write_text(LOADS_FOREVER)
+    process = demo(checkout)
+    assert hangs_in(tmp_path / "tmp")
+    assert processes_with(str(tmp_path))
+    process.kill()
+    assert eventually(lambda: not processes_with(str(tmp_path)), 10)
+    shutil.copy(QUICK_APPS / "inference.py", inference)
+    process = demo(checkout)
+    told = said_by(process)
+    assert process.returncode == 0, told
