@@ -1,0 +1,61 @@
+"""The documents: every setting, file, target and option that they name exists, and the reverse."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_the_readme_lists_exactly_the_variables_that_the_image_reads():
+    settings = (ROOT / "container/custom_algorithm/byoc_serving/settings.py").read_text()
+    read = set(re.findall(r'"((?:SAGEMAKER|MODEL)_[A-Z0-9_]+)"', settings))
+    table = "\n".join(line.split("|")[1] for line in README.splitlines() if line.startswith("| `"))
+    assert set(re.findall(r"`((?:SAGEMAKER|MODEL)_[A-Z0-9_]+)`", table)) == read
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_to_a_file_leads_somewhere(document):
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text()):
+        assert "://" in target or (document.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_make_target_that_is_named_exists(document):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ([a-z-]+(?: [a-z-]+)*)", document.read_text(), re.MULTILINE)
+    assert {word for words in named for word in words.split()} <= targets
+
+
+def test_every_file_of_the_readmes_tree_exists():
+    folders = {0: ROOT, 2: ROOT / "container", 4: ROOT / "container/custom_algorithm"}
+    for line in README.split("## The tree")[1].split("```")[1].strip().splitlines():
+        folder = folders[len(line) - len(line.lstrip())]
+        names = line.strip().split("   ")[0]
+        assert all((folder / name).exists() for name in names.split()), line
+
+
+def test_every_program_and_option_of_the_readmes_commands_exists():
+    commands = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).replace("\\\n", " ")
+    for program, rest in re.findall(
+        r"^(?:python )?((?:container|dummy_data)/\S+)(.*)$", commands, re.MULTILINE
+    ):
+        text = (ROOT / program).read_text()
+        assert all(option in text for option in re.findall(r"--[a-z-]+", rest)), program
+
+
+def test_no_document_or_program_names_a_machine_path():
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    marks = ("/" + "work/", "/" + "farm/")
+    bad = [
+        name
+        for name in tracked
+        if (ROOT / name).is_file() and any(mark in (ROOT / name).read_text(errors="ignore") for mark in marks)
+    ]
+    assert bad == []
