@@ -68,6 +68,7 @@ def test_npy_goes_in_and_out(echo):
     assert np.load(io.BytesIO(got.body)).tolist() == [[1.5, 2.5]]
 
 
+@pytest.mark.bad_input
 def test_an_unsupported_content_type_is_415_with_what_is_supported(echo):
     got = echo.invoke(b"x", "image/png")
     assert got.status == 415
@@ -81,6 +82,7 @@ def test_a_compressed_body_is_415(echo):
     assert (got.status, got.error["sent"]) == (415, "gzip")
 
 
+@pytest.mark.bad_input
 def test_an_unsupported_accept_is_406_with_what_is_supported(echo):
     got = echo.invoke("[[1]]", "application/json", "image/png")
     assert got.status == 406
@@ -111,6 +113,7 @@ def lying_npy(shape):
         (lying_npy("(1,)"), "application/x-npy", {"claimed_bytes": 8, "sent_bytes": 16}),
     ],
 )
+@pytest.mark.bad_input
 def test_a_body_that_cannot_be_decoded_is_400_with_position_and_reason(echo, body, content_type, place):
     got = echo.invoke(body, content_type)
     assert got.status == 400
@@ -127,6 +130,7 @@ def test_a_body_that_cannot_be_decoded_is_400_with_position_and_reason(echo, bod
         ("[1]", "application/jsonl"),
     ],
 )
+@pytest.mark.bad_input
 def test_the_wrong_number_of_columns_is_400(strict, body, content_type):
     got = strict.invoke(body, content_type)
     assert got.status == 400
@@ -136,6 +140,7 @@ def test_the_wrong_number_of_columns_is_400(strict, body, content_type):
 @pytest.mark.parametrize(
     ("body", "content_type"), [("1,2\n,4\n", "text/csv"), ("[[1, 2], [NaN, 3]]", "application/json")]
 )
+@pytest.mark.bad_input
 def test_nan_where_the_manifest_forbids_it_is_400_with_row_and_column(strict, body, content_type):
     got = strict.invoke(body, content_type)
     assert got.status == 400
@@ -147,6 +152,7 @@ class Dangerous:
         return (os.mkdir, (Dangerous.target,))
 
 
+@pytest.mark.bad_input
 def test_npy_with_pickle_is_400_and_nothing_is_executed(echo, tmp_path):
     Dangerous.target = str(tmp_path / "executed")
     out = io.BytesIO()
@@ -162,6 +168,7 @@ def pieces(size):
 
 
 @pytest.mark.parametrize("size", [MEGABYTE + 1, 3 * MEGABYTE])
+@pytest.mark.bad_input
 def test_a_body_over_the_limit_gets_413_in_json(echo, size):
     got = echo.invoke(b"1" * size, "text/csv")
     assert got.status == 413
@@ -171,6 +178,7 @@ def test_a_body_over_the_limit_gets_413_in_json(echo, size):
     assert "SAGEMAKER_MAX_PAYLOAD_IN_MB" in got.error["message"]
 
 
+@pytest.mark.bad_input
 def test_a_chunked_body_over_the_limit_gets_413_in_json(echo):
     got = echo.stream(pieces(2 * MEGABYTE))
     assert got.status == 413
@@ -191,6 +199,7 @@ def test_a_limit_of_0_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("act", ["raise ValueError('secret')", "import sys; sys.exit('secret')"])
+@pytest.mark.bad_input
 def test_user_code_that_raises_is_500_with_an_id_and_no_traceback(tmp_path, act, caplog):
     with predictor(tmp_path, f"def model_fn(d): return {{}}\ndef predict_fn(data, model): {act}\n") as caller:
         got = caller.invoke("[[1]]", X_Request_Id="request-7")

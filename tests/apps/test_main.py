@@ -116,6 +116,7 @@ def test_predictions_are_probabilities_of_malignant(trained):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04pickle", b"{}", b"tree\nversion=v4\nend of"])
+@pytest.mark.bad_input
 def test_a_file_of_the_wrong_kind_is_refused_by_name(tmp_path, content):
     (tmp_path / "model.txt").write_bytes(content)
     with pytest.raises(ValueError, match=rf"{tmp_path}/model\.txt is not a whole LightGBM text model"):

@@ -71,6 +71,7 @@ def test_the_context_answers_as_that_of_aws_containers():
             "import no_such_library\n",
             r"No module named 'no_such_library' \(apps/inference\.py, line 1\).*requirements",
         ),
+        ("raise OSError('libgomp.so.1: cannot open shared object')\n", r"libgomp1|apt\.txt"),
         (
             "raise RuntimeError('bad day')\n",
             r"cannot be imported: RuntimeError: bad day \(apps/inference\.py, line 1\)",

@@ -112,6 +112,7 @@ def test_nothing_to_pull_names_all_three_ways(opt_ml):
 # What bad input gets, row by row.
 
 
+@pytest.mark.bad_input
 def test_a_wrong_sha256_fails_with_that_reason(uploaded, opt_ml, s3):
     content = bytearray(b"tree\n" * 1000)
     content[100] ^= 1
@@ -126,23 +127,27 @@ def test_a_shorter_object_fails_with_that_reason(uploaded, opt_ml, s3):
     assert_failed(run_train(opt_ml), opt_ml, f"Wrong size: {uploaded.uri}model.txt")
 
 
+@pytest.mark.bad_input
 def test_a_missing_manifest_fails_with_that_reason(uploaded, opt_ml, s3):
     s3.client().delete_object(**key_of(uploaded, "manifest.json"))
     opt_ml.configure(model_version=uploaded.uri)
     assert_failed(run_train(opt_ml), opt_ml, f"Missing manifest: {uploaded.uri}manifest.json")
 
 
+@pytest.mark.bad_input
 def test_a_missing_object_fails_with_that_reason(uploaded, opt_ml, s3):
     s3.client().delete_object(**key_of(uploaded, "sub/weights.bin"))
     opt_ml.configure(model_version=uploaded.uri)
     assert_failed(run_train(opt_ml), opt_ml, f"Object missing: {uploaded.uri}sub/weights.bin")
 
 
+@pytest.mark.bad_input
 def test_a_wrong_manifest_digest_fails_with_that_reason(uploaded, opt_ml):
     opt_ml.configure(model_version=uploaded.uri, model_manifest_sha256="0" * 64)
     assert_failed(run_train(opt_ml), opt_ml, "Wrong manifest digest: ")
 
 
+@pytest.mark.bad_input
 def test_denied_access_fails_with_that_reason(uploaded, opt_ml, s3, bucket):
     deny = {
         "Effect": "Deny",
@@ -155,6 +160,7 @@ def test_denied_access_fails_with_that_reason(uploaded, opt_ml, s3, bucket):
     assert_failed(run_train(opt_ml), opt_ml, f"Access denied: {uploaded.uri}manifest.json")
 
 
+@pytest.mark.bad_input
 def test_no_credentials_fails_with_that_reason(uploaded, opt_ml):
     opt_ml.configure(model_version=uploaded.uri)
     nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
@@ -194,6 +200,7 @@ def small_disk(opt_ml):
     subprocess.run(["umount", str(opt_ml.model)], check=True)
 
 
+@pytest.mark.bad_input
 def test_a_full_disk_fails_with_that_reason_and_the_bytes(uploaded, opt_ml, small_disk):
     opt_ml.configure(model_version=uploaded.uri)
     run = run_train(opt_ml)

@@ -237,8 +237,16 @@ def _describe(error: BaseException, apps_dir: Path) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         where = ""  # its own text names file and line
     text = " ".join(str(error).split())
-    remedy = ". Name its package in apps/requirements.txt" if isinstance(error, ModuleNotFoundError) else ""
-    return f"{type(error).__name__}: {text}{where}{remedy}"
+    return f"{type(error).__name__}: {text}{where}{_remedy(error)}"
+
+
+def _remedy(error: BaseException) -> str:
+    """Say what to do about what the image lacks."""
+    if isinstance(error, ModuleNotFoundError):
+        return ". Name its package in apps/requirements.txt"
+    if isinstance(error, (ImportError, OSError)) and ".so" in str(error):
+        return ". Name the Debian package that has this library in apps/apt.txt, such as libgomp1"
+    return ""
 
 
 def _listing(model_dir: Path, most: int = 10) -> str:

@@ -14,7 +14,7 @@ import pytest
 
 from byoc_serving.supervision.nginx import find_nginx
 from processes import alive, below, eventually
-from serving import APPS, program_with, serve
+from serving import APPS, PROGRAM, program_with, serve
 
 needs_nginx = pytest.mark.nginx
 
@@ -88,6 +88,7 @@ def test_ping_answers_within_250_ms_while_every_worker_holds_the_interpreter_loc
 
 
 @needs_nginx
+@pytest.mark.bad_input
 def test_when_loading_fails_ping_says_why_then_serve_ends_with_1_and_the_reason_last(tmp_path):
     with serve(program("fails_to_load", tmp_path), tmp_path, MODEL_SERVER_WORKERS="2") as running:
         seen = []
@@ -107,6 +108,37 @@ def test_when_loading_fails_ping_says_why_then_serve_ends_with_1_and_the_reason_
         assert last["level"] == "ERROR"
         assert "model_fn failed: ValueError: the weights are upside down" in last["message"]
         assert "traceback" not in last
+
+
+@needs_nginx
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (None, "apps/inference.py is missing"),
+        ("import nothing_like_it\n", "apps/inference.py cannot be imported: ModuleNotFoundError"),
+        ("def model_fn(model_dir):\n  return {\n", "apps/inference.py cannot be imported: SyntaxError"),
+        ("def predict_fn(data, model): return data\n", "apps/inference.py has no model_fn(model_dir)"),
+        ("def model_fn(model_dir): return {}\n", "apps/inference.py has no predict_fn(data, model)"),
+    ],
+)
+def test_an_inference_script_that_cannot_be_used_ends_serve_and_is_named(tmp_path, script, reason):
+    (tmp_path / "apps").mkdir()
+    if script:
+        (tmp_path / "apps" / "inference.py").write_text(script)
+    with serve(program_with(tmp_path / "apps", tmp_path / "program"), tmp_path) as running:
+        assert running.process.wait(15) == 1
+        assert running.lines()[-1]["message"].startswith(reason)
+
+
+@needs_nginx
+@pytest.mark.bad_input
+def test_a_model_file_of_the_wrong_kind_ends_serve_and_is_named(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.txt").write_text("not a model")
+    with serve(program_with(PROGRAM / "apps", tmp_path / "program"), tmp_path) as running:
+        assert running.process.wait(30) == 1
+        assert f"{tmp_path}/model/model.txt is not a whole LightGBM" in running.lines()[-1]["message"]
 
 
 @needs_nginx
@@ -312,6 +344,7 @@ def test_a_bad_setting_is_named_in_the_only_line(obeys, tmp_path):
 
 @needs_nginx
 @pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.bad_input
 def test_a_body_over_the_limit_gets_nginxs_413_in_json(obeys, tmp_path, chunked):
     with serve(obeys, tmp_path, SAGEMAKER_MAX_PAYLOAD_IN_MB="1") as running:
         running.wait_until_ready()
@@ -323,6 +356,19 @@ def test_a_body_over_the_limit_gets_nginxs_413_in_json(obeys, tmp_path, chunked)
 
 
 @needs_nginx
+@pytest.mark.bad_input
+def test_by_default_a_body_of_25_mb_is_taken_and_one_byte_more_is_not(obeys, tmp_path):
+    with serve(obeys, tmp_path) as running:
+        running.wait_until_ready()
+        whole = b'{"padding": "' + b"x" * (25 * 1024 * 1024 - 15) + b'"}'
+        json_type = {"Content-Type": "application/json"}
+        assert running.request("POST", "/invocations", whole, json_type)[0] == 200
+        status, answer = running.request("POST", "/invocations", whole + b" ", json_type)
+        assert (status, answer["error"]["message"].partition(".")[0]) == (413, "The body is over 25 MB")
+
+
+@needs_nginx
+@pytest.mark.bad_input
 def test_a_limit_of_0_takes_bodies_beyond_the_default(obeys, tmp_path):
     with serve(obeys, tmp_path, SAGEMAKER_MAX_PAYLOAD_IN_MB="0") as running:
         running.wait_until_ready()
