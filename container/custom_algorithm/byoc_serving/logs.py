@@ -33,7 +33,7 @@ def logging_configuration(level: int) -> dict[str, Any]:
     Args:
         level: the lowest level that is written, as in logging. Libraries are heard from WARNING upwards.
     """
-    quiet = {"level": max(level, logging.WARNING)}
+    quiet = {"level": max(level, logging.WARNING), "propagate": True}  # gunicorn turns its own off
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,10 @@ T = TypeVar("T")
 
 PROGRAM_DIR = Path(__file__).resolve().parents[1]
 MEGABYTE = 1024 * 1024
+
+# Beyond what SageMaker ever sends or waits for, and within what nginx can be told.
+_MOST_MB = 1024 * 1024
+_MOST_S = 86400
 
 # SageMaker kills 30 s after SIGTERM (contract B1): what is not answered by then is given up.
 DRAIN_S = 25
@@ -44,6 +49,7 @@ class Settings:
     model_version: str | None = None
     manifest_sha256: str | None = None
     manifest_required: bool = False
+    multi_model: bool = False
     run_dir: Path | None = None
 
     @property
@@ -89,10 +95,11 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         preload=read(d.preload, _boolean, "MODEL_SERVER_PRELOAD"),
         log_level=read(d.log_level, _log_level, "SAGEMAKER_CONTAINER_LOG_LEVEL"),
         default_accept=read(d.default_accept, _text, "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"),
-        max_payload_mb=read(d.max_payload_mb, _at_least_zero, "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
+        max_payload_mb=read(d.max_payload_mb, _megabytes, "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
         model_version=read(d.model_version, _text, "MODEL_VERSION"),
-        manifest_sha256=read(d.manifest_sha256, _sha256, "MODEL_MANIFEST_SHA256"),
+        manifest_sha256=read(d.manifest_sha256, sha256_from, "MODEL_MANIFEST_SHA256"),
         manifest_required=read(d.manifest_required, _boolean, "MODEL_MANIFEST_REQUIRED"),
+        multi_model=read(d.multi_model, _boolean, "SAGEMAKER_MULTI_MODEL"),
         run_dir=read(d.run_dir, _path, RUN_DIR_VARIABLE),
     )
 
@@ -134,8 +141,11 @@ def _at_least_one(name: str, value: str) -> int:
     return _integer(name, value, 1)
 
 
-def _at_least_zero(name: str, value: str) -> int:
-    return _integer(name, value, 0)
+def _megabytes(name: str, value: str) -> int:
+    number = _integer(name, value, 0)
+    if number > _MOST_MB:
+        raise SettingsError(f"{name} is {value!r}. Give at most {_MOST_MB}, or 0 for any size.")
+    return number
 
 
 def _port(name: str, value: str) -> int:
@@ -150,8 +160,8 @@ def _seconds(name: str, value: str) -> float:
         number = float(value)
     except ValueError:
         number = 0.0
-    if not 0 < number < float("inf"):
-        raise SettingsError(f"{name} is {value!r}. Give a number of seconds above 0.")
+    if not 0 < number <= _MOST_S:
+        raise SettingsError(f"{name} is {value!r}. Give a number of seconds above 0, at most {_MOST_S}.")
     return number
 
 
@@ -165,13 +175,25 @@ def _boolean(name: str, value: str) -> bool:
 
 
 def _log_level(name: str, value: str) -> int:
-    level = int(value) if value.isdigit() else logging.getLevelNamesMapping().get(value.upper())
+    level = int(value) if value.isdecimal() else logging.getLevelNamesMapping().get(value.upper())
     if level is None:
         raise SettingsError(f"{name} is {value!r}. Give a level such as INFO, or its number, such as 20.")
     return level
 
 
-def _sha256(name: str, value: str) -> str:
-    if len(value) != 64 or set(value.lower()) - set("0123456789abcdef"):
-        raise SettingsError(f"{name} is {value!r}. Give the 64 hex digits of the manifest's SHA-256.")
+def is_sha256(digest: str) -> bool:
+    """Return whether a string is a SHA-256 as hashlib writes it: 64 hex digits in lower case."""
+    return re.fullmatch("[0-9a-f]{64}", digest) is not None
+
+
+def sha256_from(name: str, value: str) -> str:
+    """Return a SHA-256 given in either case as hashlib writes it.
+
+    Raises:
+        SettingsError: it is none; the message has the setting's name.
+    """
+    if not is_sha256(value.lower()):
+        raise SettingsError(
+            f"{name} is {value[:80]!r}. Give the 64 hex digits of the manifest's SHA-256."
+        )
     return value.lower()

@@ -47,8 +47,9 @@ def test_more_requests_than_places_are_served_without_a_score(scoreboard):
 
 
 def test_a_long_or_foreign_id_is_kept_as_far_as_there_is_room(scoreboard):
-    scoreboard.slot(42).begin("é" * 100)
-    assert scoreboard.score(42).in_flight[0].request_id.startswith("é" * 59)
+    scoreboard.slot(42).begin("é" * 100, "order-66")
+    [request] = scoreboard.score(42).in_flight
+    assert request.ids == {"request_id": "é" * 32, "inference_id": "order-66"}
 
 
 def test_a_killed_worker_leaves_what_it_held(scoreboard):

@@ -28,20 +28,32 @@ def program(name, tmp_path):
     return program_with(APPS / name, tmp_path / "program")
 
 
-def open_once(port):
-    """Connect and ask for /ping as soon as the port is open; return seconds waited and the status."""
-    began = time.monotonic()
+def answered_from(port):
+    """Ask for /ping from before the port is open; return the status and when it came (monotonic seconds)."""
+    give_up = time.monotonic() + 5
     while True:
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
             connection.connect()
         except ConnectionRefusedError:
-            assert time.monotonic() - began < 5
+            assert time.monotonic() < give_up
             time.sleep(0.005)
             continue
         with contextlib.closing(connection):
             connection.request("GET", "/ping")
-            return time.monotonic() - began, connection.getresponse().status
+            return connection.getresponse().status, time.monotonic()
+
+
+@needs_nginx
+def test_ping_is_answered_within_250_ms_of_the_start(obeys, tmp_path):
+    took_s = []
+    for attempt in range(5):  # the best of five: other tests run beside this one
+        began = time.monotonic()
+        with serve(obeys, tmp_path / str(attempt)) as running:
+            status, answered = answered_from(running.port)
+            assert status == 503
+            took_s.append(answered - began)
+    assert min(took_s) < 0.25
 
 
 @needs_nginx
@@ -49,17 +61,19 @@ def test_a_load_of_20_s_is_accepted_at_once_503_with_the_reason_then_200(tmp_pat
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "load_s").write_text("20")
     with serve(program("loads_slowly", tmp_path), tmp_path, MODEL_SERVER_WORKERS="1") as running:
-        opened_after_s, status = open_once(running.port)
-        assert (opened_after_s < 1, status) == (True, 503)
+        assert answered_from(running.port)[0] == 503
         slowest_s = 0.0
         for _ in range(30):
             began = time.monotonic()
             status, answer = running.ping()
             slowest_s = max(slowest_s, time.monotonic() - began)
             assert (status, answer["status"]) == (503, "starting")
-            assert answer["reason"].startswith("The model is loading, for ")
+            assert answer["reason"].startswith(
+                ("The model is being verified, for ", "The model is loading, for ")
+            )
             time.sleep(0.1)
         assert slowest_s < 0.25
+        assert answer["reason"].startswith("The model is loading, for ")
         running.wait_until_ready(within_s=30)
         assert running.invoke({}) == (200, "loaded")
 
@@ -269,7 +283,8 @@ def test_what_cannot_finish_in_25_s_is_given_up_by_its_id_and_serve_ends_with_0(
         assert 24 < time.monotonic() - began < 28
         caller.join()
         given_up = [line for line in running.lines() if line["message"].startswith("given up")]
-        assert [line["request_id"].partition(" ")[2] for line in given_up] == ["(inference id order-66)"]
+        assert [line["inference_id"] for line in given_up] == ["order-66"]
+        assert all(len(line["request_id"]) == 32 for line in given_up)
 
 
 @needs_nginx
@@ -333,13 +348,103 @@ def test_a_taken_port_is_named_in_the_only_line(obeys, tmp_path):
             assert running.process.wait(5) == 1
             [line] = running.lines()
             assert f"Cannot listen on 127.0.0.1:{port}" in line["message"]
+            assert "SAGEMAKER_BIND_TO_PORT" in line["message"]
 
 
-def test_a_bad_setting_is_named_in_the_only_line(obeys, tmp_path):
-    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="many") as running:
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("MODEL_SERVER_WORKERS", "many", "MODEL_SERVER_WORKERS is 'many'"),
+        ("SAGEMAKER_CONTAINER_LOG_LEVEL", "²", "SAGEMAKER_CONTAINER_LOG_LEVEL is '²'"),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "9" * 14, "Give at most 1048576"),
+        ("MODEL_SERVER_HOST", "192.0.2.1", "Set MODEL_SERVER_HOST to an IPv4 address of this machine"),
+        ("SAGEMAKER_MULTI_MODEL", "true", "This image serves one model"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_in_the_only_line(obeys, tmp_path, name, value, told):
+    with serve(obeys, tmp_path, **{name: value}) as running:
         assert running.process.wait(5) == 1
         [line] = running.lines()
-        assert "MODEL_SERVER_WORKERS is 'many'" in line["message"]
+        assert told in line["message"]
+
+
+@needs_nginx
+def test_a_tmpdir_that_nginx_could_not_read_is_passed_over(obeys, tmp_path):
+    spaced = tmp_path / "with space"
+    spaced.mkdir()
+    with serve(obeys, tmp_path, TMPDIR=str(spaced)) as running:
+        running.wait_until_ready()
+        assert list(spaced.iterdir()) == []
+
+
+@needs_nginx
+@pytest.mark.parametrize("delay_s", [0.02, 0.05, 0.1, 0.2, 0.4])
+def test_sigterm_at_any_moment_of_the_start_ends_serve_with_0(obeys, tmp_path, delay_s):
+    with serve(obeys, tmp_path) as running:
+        time.sleep(delay_s)
+        left = below(running.process.pid)
+        status = running.stop()
+        # Before the interpreter has read a line of ours, the signal's own action is all there is.
+        assert status == 0 or (delay_s < 0.1 and status == -signal.SIGTERM)
+        assert eventually(lambda: not any(map(alive, left)))
+        assert not list(tmp_path.glob("serve-*"))
+
+
+@needs_nginx
+def test_every_line_of_the_log_is_json_though_a_worker_is_killed(obeys, tmp_path):
+    with serve(obeys, tmp_path) as running:
+        running.wait_until_ready()
+        os.kill(running.children("gunicorn")[-1], signal.SIGKILL)
+        assert eventually(lambda: "SIGKILL" in running.log.read_text())
+        assert running.stop() == 0
+        lines = running.log.read_text().splitlines()
+        assert all(json.loads(line)["level"] for line in lines if not line.startswith("nginx:"))
+
+
+def raw(port, request):
+    """Send bytes as they are and return the status, the Content-Type and the body."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return response.status, response.getheader("Content-Type"), response.read()
+
+
+@needs_nginx
+def test_whatever_nginx_refuses_is_refused_in_json(obeys, tmp_path):
+    with serve(obeys, tmp_path) as running:
+        running.wait_until_ready()
+        host = b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        for expected, request in [
+            (400, b"GET /%zz" + host + b"\r\n"),
+            (400, b"GET /../etc" + host + b"\r\n"),
+            (400, b"nonsense\r\n\r\n"),
+            (400, b"GET / HTTP/1.1\r\n\r\n"),
+            (400, b"GET /" + host + b"X-A: " + b"a" * 40_000 + b"\r\n\r\n"),
+            (414, b"GET /" + b"a" * 40_000 + host + b"\r\n"),
+            (404, b"GET /" + b"a" * 6_000 + host + b"\r\n"),
+            (404, b"GET /" + host + b"".join(b"X-%d: a\r\n" % n for n in range(150)) + b"\r\n"),
+            (404, b"GET /.error/400" + host + b"\r\n"),
+            (404, b"GET /metrics" + host + b"\r\n"),
+            (405, b"TRACE /" + host + b"\r\n"),
+            (405, b"DELETE /ping" + host + b"\r\n"),
+        ]:
+            status, content_type, body = raw(running.port, request)
+            assert (status, content_type) == (expected, "application/json"), request[:40]
+            assert json.loads(body)["error"]["message"], request[:40]
+
+
+@needs_nginx
+def test_metrics_do_not_wait_behind_predictions(obeys, tmp_path):
+    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="1") as running:
+        running.wait_until_ready()
+        caller = threading.Thread(target=running.invoke, args=({"sleep_s": 3},))
+        caller.start()
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert running.request("GET", "/metrics")[0] == 404
+        assert time.monotonic() - began < 1
+        caller.join()
 
 
 @needs_nginx

@@ -34,8 +34,8 @@ class Child:
 
     def end_gently(self) -> None:
         """Ask for an end after what is in flight, in the program's own way."""
-        if not self.ended:
-            self.process.send_signal(signal.SIGQUIT if self.name == "nginx" else signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # not Popen.send_signal: it may reap behind our back
+            os.kill(self.process.pid, signal.SIGQUIT if self.name == "nginx" else signal.SIGTERM)
 
 
 def start(
@@ -66,7 +66,7 @@ def reap(children: Sequence[Child]) -> None:
                     child.process.returncode = os.waitstatus_to_exitcode(status)
 
 
-def obituary(child: Child) -> tuple[str, int]:
+def exit_reason(child: Child) -> tuple[str, int]:
     """Return what became of a child that nobody asked to end, and the exit status that tells of it."""
     code = os.waitstatus_to_exitcode(child.status or 0)
     if code < 0:

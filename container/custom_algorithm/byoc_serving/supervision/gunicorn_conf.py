@@ -38,6 +38,10 @@ worker_tmp_dir = str(_settings.run_dir)
 timeout = math.ceil(_settings.timeout_s)
 graceful_timeout = DRAIN_S
 backlog = 2048
+# nginx has its own limits on these, and answers in JSON.
+limit_request_line = 0
+limit_request_field_size = 0
+limit_request_fields = 32768
 control_socket_disable = True
 logconfig_dict = logging_configuration(_settings.log_level)
 
@@ -86,10 +90,7 @@ def pre_request(worker: Worker, request: Request) -> None:
     if not request_id:
         request_id = uuid.uuid4().hex
         request.headers.append(("X-REQUEST-ID", request_id))
-    inference_id = headers.get("X-AMZN-SAGEMAKER-INFERENCE-ID")
-    worker.place = worker.slot.begin(
-        f"{request_id} (inference id {inference_id})" if inference_id else request_id
-    )
+    worker.place = worker.slot.begin(request_id, headers.get("X-AMZN-SAGEMAKER-INFERENCE-ID"))
 
 
 def post_request(worker: Worker, _request: Request, _environ: dict[str, object], _response: Response) -> None:
@@ -114,7 +115,7 @@ def child_exit(_server: Arbiter, worker: Worker) -> None:
     if score is None:
         return
     for request in score.in_flight:
-        log.error("a worker ended before it answered", extra={"request_id": request.request_id})
+        log.error("a worker ended before it answered", extra=request.ids)
     _deaths_while_loading = 0 if score.ready else _deaths_while_loading + 1
     if _deaths_while_loading >= _MOST_DEATHS:
         _scoreboard.fail(
@@ -124,6 +125,7 @@ def child_exit(_server: Arbiter, worker: Worker) -> None:
 
 
 def _give_up(error: ServingError) -> None:
-    log.exception("the model cannot be served")
+    if error.__cause__:  # the user's code failed: where, they need to see
+        log.exception("the model cannot be served")
     _scoreboard.fail(str(error))
     sys.exit(Arbiter.WORKER_BOOT_ERROR)  # gunicorn then stops instead of trying again

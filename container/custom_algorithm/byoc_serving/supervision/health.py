@@ -31,15 +31,17 @@ class Health:
         return HTTPStatus.OK if self.state is State.READY else HTTPStatus.SERVICE_UNAVAILABLE
 
 
-def health(scores: Sequence[Score], now_s: float, timeout_s: float) -> Health:
-    """Return how the workers are doing at `now_s` (monotonic seconds).
+def health(scores: Sequence[Score], now_s: float, started_s: float, timeout_s: float) -> Health:
+    """Return how the workers are doing at `now_s`, in monotonic seconds as is `started_s`, when serve began.
 
     A worker is stuck when a request has been in it for longer than the timeout. One worker that is not
     stuck is enough to be ready: requests wait for it.
     """
+    if not scores:
+        return Health(State.STARTING, f"The model is being verified, for {now_s - started_s:.1f} s so far.")
     ready = [score for score in scores if score.ready]
     if not ready:
-        longest_s = max((now_s - score.since_s for score in scores), default=0.0)
+        longest_s = max(now_s - score.since_s for score in scores)
         return Health(State.STARTING, f"The model is loading, for {longest_s:.1f} s so far.")
     oldest = [min((r.since_s, r.request_id) for r in score.in_flight) for score in ready if score.in_flight]
     overdue = [(now_s - since_s, request_id) for since_s, request_id in oldest if now_s - since_s > timeout_s]

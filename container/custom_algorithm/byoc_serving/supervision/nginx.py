@@ -42,6 +42,7 @@ def _words(settings: Settings, run_dir: Path, cores: float) -> dict[str, str]:
         "run_dir": str(run_dir),
         "processes": str(max(1, int(cores) // 4)),
         "listen": f"{settings.host}:{settings.port}",
+        "max_bytes": str(settings.max_payload_bytes),
         "max_body": f"{settings.max_payload_mb}m",
         "too_large": too_large(settings.max_payload_mb),
         "read_timeout_s": f"{settings.timeout_s + _QUEUE_S:.0f}",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _STATE = struct.Struct("<d?7x")  # since when it is loading or ready (monotonic seconds), whether it is ready
-_REQUEST = struct.Struct("<d120s")  # since when it is in flight (0: the place is free), its id in UTF-8
+_REQUEST = struct.Struct("<d64s64s")  # since when in flight (0: the place is free), its two ids in UTF-8
 _PLACES = 32
 _SIZE = _STATE.size + _PLACES * _REQUEST.size
 
@@ -26,7 +26,13 @@ class InFlight:
     """A request that a worker has not answered yet."""
 
     request_id: str
+    inference_id: str | None
     since_s: float
+
+    @property
+    def ids(self) -> dict[str, str | None]:
+        """Both ids, by the names that they have in every line of the log."""
+        return {"request_id": self.request_id, "inference_id": self.inference_id}
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,13 @@ class Slot:
         """Say that the model is loaded and requests are taken."""
         _STATE.pack_into(self._map, 0, self._clock(), True)
 
-    def begin(self, request_id: str) -> int:
+    def begin(self, request_id: str, inference_id: str | None = None) -> int:
         """Note a request and return its place, for end(); -1 where no place is left for it."""
+        ids = (request_id.encode()[:64], (inference_id or "").encode()[:64])
         for place in range(_PLACES):
             offset = _STATE.size + place * _REQUEST.size
             if not any(self._map[offset : offset + 8]):
-                _REQUEST.pack_into(self._map, offset, self._clock(), request_id.encode()[:120])
+                _REQUEST.pack_into(self._map, offset, self._clock(), *ids)
                 return place
         return -1
 
@@ -129,8 +136,12 @@ def _score(pid: int, content: bytes) -> Score:
     since_s, ready = _STATE.unpack_from(content)
     places = (_REQUEST.unpack_from(content, _STATE.size + place * _REQUEST.size) for place in range(_PLACES))
     in_flight = [
-        InFlight(request_id.rstrip(b"\0").decode(errors="replace"), began_s)
-        for began_s, request_id in places
+        InFlight(_string(request_id), _string(inference_id) or None, began_s)
+        for began_s, request_id, inference_id in places
         if began_s
     ]
     return Score(pid, ready, since_s, in_flight)
+
+
+def _string(field: bytes) -> str:
+    return field.rstrip(b"\0").decode(errors="replace")

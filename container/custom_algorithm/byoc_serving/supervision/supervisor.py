@@ -7,14 +7,17 @@ of SIGTERM.
 """
 
 import contextlib
+import errno
 import json
 import logging
 import os
+import re
 import selectors
 import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -29,14 +32,17 @@ from byoc_serving.settings import (
     Settings,
     settings_from,
 )
-from byoc_serving.supervision.children import Child, obituary, reap, start
+from byoc_serving.supervision.children import Child, exit_reason, reap, start
 from byoc_serving.supervision.cores import available_cores, share_cores, thread_limits
 from byoc_serving.supervision.health import Health, State, health
 from byoc_serving.supervision.nginx import find_nginx, write_configuration
-from byoc_serving.supervision.run_dir import GUNICORN_SOCKET, PING_SOCKET, make_run_dir
 from byoc_serving.supervision.scoreboard import InFlight, Scoreboard
 
 log = logging.getLogger("serve")
+
+PING_SOCKET = "ping.sock"
+GUNICORN_SOCKET = "gunicorn.sock"
+_LONGEST_RUN_DIR = 80
 
 # How long a failed container keeps saying why on /ping before it ends.
 LINGER_S = 1.0
@@ -52,10 +58,11 @@ _PING_PATIENCE_S = 0.2
 def main(environ: Mapping[str, str]) -> int:
     """Serve until told to stop, and return the exit status: 0 after SIGTERM, else what went wrong."""
     started_s = time.monotonic()
-    run_dir = make_run_dir()
+    run_dir = _make_run_dir()
     try:
         settings = replace(settings_from(environ), run_dir=run_dir)
         log_to_stdout(settings.log_level)
+        _refuse_what_cannot_be_served(settings)
         return Supervisor(settings, run_dir, environ, started_s).run()
     except ServingError as error:
         log_to_stdout(logging.INFO)
@@ -80,15 +87,10 @@ class Supervisor:
         self._children: list[Child] = []
         self._stop_signal: signal.Signals | None = None
         self._was_ready = False
-        self._last_word: Health | None = None  # what /ping says from now on, whatever the workers do
+        self._final_health: Health | None = None  # what /ping says from now on, whatever the workers do
 
     def run(self) -> int:
-        """Start everything, keep watch, end everything; return the exit status.
-
-        Raises:
-            SettingsError: the port cannot be listened on.
-        """
-        _refuse_a_taken_port(self._settings.host, self._settings.port)
+        """Start everything, keep watch, end everything; return the exit status."""
         self._listen_to_signals()
         self._listen_to_pings()
         try:
@@ -100,22 +102,21 @@ class Supervisor:
 
     def health(self) -> Health:
         """Return what /ping says now."""
-        if self._last_word:
-            return self._last_word
+        if self._final_health:
+            return self._final_health
         if reason := self._scoreboard.failure():
             return Health(State.FAILED, reason)
-        return health(self._scoreboard.scores(), time.monotonic(), self._settings.timeout_s)
-
-    # Starting
+        return health(self._scoreboard.scores(), time.monotonic(), self._started_s, self._settings.timeout_s)
 
     def _listen_to_signals(self) -> None:
-        heard, self._heard = socket.socketpair()  # kept: a signal is written to it
-        heard.setblocking(False)
-        self._heard.setblocking(False)
-        signal.set_wakeup_fd(self._heard.fileno(), warn_on_full_buffer=False)
-        self._selector.register(heard, selectors.EVENT_READ, lambda: heard.recv(4096))
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-            signal.signal(number, self._record_stop)
+        woken, self._wakeup = socket.socketpair()  # kept: a signal is written to it
+        woken.setblocking(False)
+        self._wakeup.setblocking(False)
+        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        self._selector.register(woken, selectors.EVENT_READ, lambda: woken.recv(4096))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
+                signal.signal(number, self._record_stop)
         for number in (signal.SIGCHLD, signal.SIGUSR1):  # a child has ended; a worker has news
             signal.signal(number, lambda *_: None)
 
@@ -123,10 +124,10 @@ class Supervisor:
         self._stop_signal = signal.Signals(number)
 
     def _listen_to_pings(self) -> None:
-        door = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        door.bind(str(self._run_dir / PING_SOCKET))
-        door.listen(128)
-        self._selector.register(door, selectors.EVENT_READ, lambda: _answer_ping(door, self.health()))
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(self._run_dir / PING_SOCKET))
+        listener.listen(128)
+        self._selector.register(listener, selectors.EVENT_READ, lambda: _answer_ping(listener, self.health()))
 
     def _start_children(self) -> None:
         cores = available_cores()
@@ -141,7 +142,7 @@ class Supervisor:
             bind = f"unix:{self._run_dir / GUNICORN_SOCKET}"
         else:
             log.warning(
-                "nginx is not installed: gunicorn serves alone, and /ping waits while workers are busy"
+                "nginx is not installed: gunicorn serves alone, and /ping waits while workers load or work"
             )
         command = [sys.executable, "-m", "gunicorn", "-c", "python:byoc_serving.supervision.gunicorn_conf"]
         command += ["--bind", bind, "--workers", str(shares.workers), "wsgi:app"]
@@ -151,8 +152,6 @@ class Supervisor:
             f"listening on {address}, loading the model in {shares.workers} worker(s)",
             extra={"workers": shares.workers, "threads_each": shares.threads, "cores": cores},
         )
-
-    # Watching
 
     def _watch(self) -> int:
         """Wait for the first thing that ends this container, and end it."""
@@ -165,7 +164,7 @@ class Supervisor:
             if now.state is State.FAILED:
                 return self._fail(now.reason, FAILED)
             if ended := next((child for child in self._children if child.ended), None):
-                return self._fail(*obituary(ended))
+                return self._fail(*exit_reason(ended))
             if self._was_ready:
                 continue
             if now.state is State.READY:
@@ -185,11 +184,9 @@ class Supervisor:
             key.data()
         reap(self._children)
 
-    # Ending
-
     def _fail(self, reason: str, status: int) -> int:
         """Say why on /ping for a moment, end what is left; the reason is the last line of the log."""
-        self._last_word = Health(State.FAILED, reason)
+        self._final_health = Health(State.FAILED, reason)
         if not self._was_ready:
             self._attend_until(lambda: False, time.monotonic() + LINGER_S)
         for child in self._children:
@@ -202,7 +199,7 @@ class Supervisor:
         """Finish what was accepted, the front door first: while nginx waits for answers, gunicorn goes on."""
         patience_s = DRAIN_S if self._was_ready else 0  # before it was ready nothing can have been accepted
         log.info(f"{number.name}: finishing what is in flight, for up to {patience_s} s")
-        self._last_word = Health(State.DRAINING, "The container is stopping.")
+        self._final_health = Health(State.DRAINING, "The container is stopping.")
         deadline_s = time.monotonic() + patience_s
         for child in self._children:  # nginx, where there is one, comes before gunicorn
             child.end_gently()
@@ -212,19 +209,19 @@ class Supervisor:
                 deadline_s = min(deadline_s, time.monotonic() + IDLE_S)
             self._attend_until(lambda child=child: child.ended, deadline_s)  # type: ignore[misc]
         for request in self._in_flight():
-            log.error("given up: not answered in time", extra={"request_id": request.request_id})
+            log.error("given up: not answered in time", extra=request.ids)
         log.info("stopped")
         return 0
 
     def _in_flight(self) -> list[InFlight]:
         return [request for score in self._scoreboard.scores() for request in score.in_flight]
 
-    def _attend_until(self, truth: Callable[[], bool], deadline_s: float) -> None:
-        while not truth() and time.monotonic() < deadline_s:
+    def _attend_until(self, condition: Callable[[], bool], deadline_s: float) -> None:
+        while not condition() and time.monotonic() < deadline_s:
             self._attend(deadline_s)
 
 
-def _answer_ping(door: socket.socket, now: Health) -> None:
+def _answer_ping(listener: socket.socket, now: Health) -> None:
     """Answer whatever nginx asks: it passes on nothing but /ping, whole and without a body."""
     body = json.dumps({"status": now.state, **({"reason": now.reason} if now.reason else {})}).encode()
     head = (
@@ -232,20 +229,37 @@ def _answer_ping(door: socket.socket, now: Health) -> None:
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     with contextlib.suppress(OSError):  # nginx gave up on it; it will ask again
-        asker, _ = door.accept()
-        with asker:
-            asker.settimeout(_PING_PATIENCE_S)
-            asker.recv(65536)
-            asker.sendall(head.encode() + body)
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(_PING_PATIENCE_S)
+            connection.recv(65536)
+            connection.sendall(head.encode() + body)
 
 
-def _refuse_a_taken_port(host: str, port: int) -> None:
+def _make_run_dir() -> Path:
+    """Return a new folder for sockets and nginx's files: in TMPDIR where its name is fit for both, or /tmp.
+
+    A socket's path may have 107 bytes (unix(7)); nginx reads some characters as its own syntax.
+    """
+    path = tempfile.mkdtemp(prefix="serve-")
+    if len(path) > _LONGEST_RUN_DIR or not re.fullmatch(r"[\w./-]+", path, re.ASCII):
+        Path(path).rmdir()
+        path = tempfile.mkdtemp(prefix="serve-", dir="/tmp")
+    return Path(path)
+
+
+def _refuse_what_cannot_be_served(settings: Settings) -> None:
+    if settings.multi_model:
+        raise SettingsError("SAGEMAKER_MULTI_MODEL is on. This image serves one model: use Mode SingleModel.")
+    address = f"{settings.host}:{settings.port}"
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise SettingsError(
-                f"Cannot listen on {host}:{port}: {error.strerror}. Set SAGEMAKER_BIND_TO_PORT to a free "
-                "port, or end what uses this one."
-            ) from error
+            remedy = (
+                "Set SAGEMAKER_BIND_TO_PORT to a free port, or end what uses this one."
+                if error.errno in {errno.EADDRINUSE, errno.EACCES}
+                else "Set MODEL_SERVER_HOST to an IPv4 address of this machine."
+            )
+            raise SettingsError(f"Cannot listen on {address}: {error.strerror}. {remedy}") from error
