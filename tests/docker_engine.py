@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,9 @@ from pathlib import Path
 
 # Kept between runs: the stand-in base image and the build cache.
 STATE = Path(tempfile.gettempdir()) / f"byoc-docker-tests-{os.getuid()}"
-BASE_IMAGE = "debian:bookworm-slim"
+SUITE = "trixie"
+BASE_IMAGE = f"debian:{SUITE}-slim"
+SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
 PREFIX = "byoc-test-"  # of the name of every image that the tests build
 START_S = 60.0
 STOP_S = 30.0
@@ -252,18 +255,27 @@ def _ensure_base_image(environ: Mapping[str, str]) -> None:
     """
     if _succeeds(["docker", "image", "inspect", BASE_IMAGE], environ):
         return
-    sources = Path("/etc/apt/sources.list.d/debian.sources")
     make = [_program("mmdebstrap"), "--quiet", "--variant=minbase", "--include=ca-certificates"]
     make += ["--aptopt=APT::Install-Recommends false"]
     make += [f"--dpkgopt=path-exclude=/usr/share/{docs}/*" for docs in ("doc", "locale", "man")]
     if CA_BUNDLE.is_file():
         make.append(f'--customize-hook=cp {CA_BUNDLE} "$1{CA_BUNDLE}"')
-    make += ["bookworm", "-", *([sources] if sources.is_file() else [])]
     load = ["docker", "import", "--change", f"ENV PIP_CERT={CA_BUNDLE}", "-", BASE_IMAGE]
-    with subprocess.Popen(make, stdout=subprocess.PIPE) as making:
-        loaded = subprocess.run(load, stdin=making.stdout, env=environ, capture_output=True, check=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".sources") as sources:
+        sources.write(_sources())
+        sources.flush()
+        make += [SUITE, "-", *([sources.name] if SOURCES.is_file() else [])]
+        with subprocess.Popen(make, stdout=subprocess.PIPE) as making:
+            loaded = subprocess.run(load, stdin=making.stdout, env=environ, capture_output=True, check=False)
     if making.returncode or loaded.returncode:
         raise RuntimeError(f"the base image could not be made: {loaded.stderr.decode().strip()}")
+
+
+def _sources() -> str:
+    """Return this machine's own package sources, and so its mirror, for the suite of the base image."""
+    if not SOURCES.is_file():
+        return ""
+    return SOURCES.read_text().replace(platform.freedesktop_os_release()["VERSION_CODENAME"], SUITE)
 
 
 def _program(name: str) -> str:

@@ -61,12 +61,20 @@ class Ended:
         return [line["message"] for line in self.lines]
 
 
-def start_train(opt_ml, program=PROGRAM, **environ):
-    """Start `train` as a process with its own /opt/ml."""
+def start_train(opt_ml, program=PROGRAM, *, command=(), **environ):
+    """Start `train`, or a command in its stead, as a process with its own /opt/ml."""
     given = {**os.environ, "SAGEMAKER_BASE_DIR": str(opt_ml.base), **environ}
-    return subprocess.Popen(
-        [sys.executable, str(program / "train")], env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    command = command or [sys.executable, str(program / "train")]
+    return subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def train_with_grace(program, grace_s):
+    """Return the command of a `train` that gives the user's training that many seconds to end."""
+    source = (
+        "import os, sys; sys.path.insert(0, sys.argv.pop()); from byoc_serving.training import main; "
+        f"sys.exit(main(os.environ, grace_s={grace_s}))"
     )
+    return [sys.executable, "-c", source, str(program)]
 
 
 def run_train(opt_ml, program=PROGRAM, **environ):

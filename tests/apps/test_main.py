@@ -14,6 +14,7 @@ import pytest
 import breast_cancer
 import inference
 import main
+from aws_fence import NOBODYS_AWS
 from byoc.local.aws import embedded_aws
 from byoc_serving.errors import AlgorithmError
 from byoc_serving.versions.describe import describe
@@ -59,7 +60,7 @@ def run(program, *arguments, **environment):
         [sys.executable, str(program / "apps" / "main.py"), *arguments],
         capture_output=True,
         text=True,
-        env={"PATH": os.environ["PATH"], **environment},
+        env={"PATH": os.environ["PATH"], **NOBODYS_AWS, **environment},
         check=False,
     )
 
@@ -142,16 +143,11 @@ def test_the_script_keeps_the_model_and_its_manifest(program):
     assert "\r" not in done.stderr
 
 
-@pytest.mark.parametrize("said_by", ["option", "environment"])
-def test_the_script_uploads_and_says_where_and_with_which_digest_last(quick_program, said_by):
+def test_the_script_uploads_and_says_where_and_with_which_digest_last(quick_program):
     with embedded_aws() as aws:
         environment = aws.environment()
         boto3.client("s3", **_client_arguments(environment)).create_bucket(Bucket="models")
-        to = "s3://models/of/us"
-        if said_by == "option":
-            done = run(quick_program, "--upload", to, **environment)
-        else:
-            done = run(quick_program, MODEL_BUCKET=to, **environment)
+        done = run(quick_program, "--upload", "s3://models/of/us", **environment)
     assert done.returncode == 0, done.stderr
     version, digest = done.stdout.splitlines()[-2:]
     assert version.startswith("model_version=s3://models/of/us/breast-cancer/")
@@ -167,11 +163,32 @@ def _client_arguments(environment):
     }
 
 
-def test_a_destination_that_is_none_is_one_clear_line(quick_program):
+def test_a_destination_that_is_none_is_the_only_line_and_nothing_is_trained(quick_program):
     done = run(quick_program, "--upload", "models")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("main.py: ")
-    assert "Traceback" not in done.stderr
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("main.py: Bad location: 'models'")
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("None", "trained; kept in "),
+        ("{}", "trained; kept in "),
+        ("{'metrics': {'a': 'x', 'b': {'c': 1}}}", "a x, b {'c': 1}; kept in "),
+    ],
+)
+def test_what_train_may_return_to_the_image_it_may_return_to_the_script(
+    quick_program, tmp_path, returned, told
+):
+    program = tmp_path / "program"
+    shutil.copytree(quick_program, program)
+    source = (program / "apps" / "main.py").read_text()
+    start, end = source.index('    return {\n        "name"'), source.index("def show_progress")
+    (program / "apps" / "main.py").write_text(f"{source[:start]}    return {returned}\n\n\n{source[end:]}")
+    done = run(program)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(told)
 
 
 @pytest.mark.parametrize(

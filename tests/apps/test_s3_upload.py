@@ -41,6 +41,15 @@ def test_the_script_keeps_the_description_that_is_there(model, bucket):
     assert read_manifest(model).n_features == 3
 
 
+def test_the_script_says_that_a_version_was_there_already(model, bucket):
+    first = run_script(model, f"s3://{bucket}/p")
+    again = run_script(model, f"s3://{bucket}/p")
+    uri = again.stdout.splitlines()[-2].removeprefix("model_version=")
+    assert "was there already" not in first.stderr
+    assert again.stderr.splitlines()[-1] == f"{uri} was there already"
+    assert again.stdout == first.stdout
+
+
 def test_the_script_fails_in_one_line(model, bucket):
     run = run_script(model, "s3://nowhere-at-all/p")
     assert run.returncode == 1

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from byoc_serving.errors import SettingsError
-from byoc_serving.hyperparameters import decoded, read_hyperparameters, text_of
+from byoc_serving.hyperparameters import decoded, read_hyperparameters, string_of
 
 
 @pytest.mark.parametrize(
@@ -45,21 +45,21 @@ def test_a_value_is_understood_in_every_encoding(text, meaning):
     "text", ["pull", "1234567890123456", "12e4", "0" * 64, "1" * 64, "00e0", "s3://b/p/"]
 )
 @pytest.mark.parametrize("encode", [str, json.dumps, repr, lambda text: f" {text} "])
-def test_a_text_stays_a_text_even_if_it_looks_like_a_number(text, encode):
-    assert text_of({"v": encode(text)}, "v") == text
+def test_a_string_stays_a_string_even_if_it_looks_like_a_number(text, encode):
+    assert string_of({"v": encode(text)}, "v") == text
 
 
 @pytest.mark.parametrize(
     "hyperparameters", [{}, *({"v": text} for text in ("", " ", "None", "null", '""', None))]
 )
-def test_an_absent_text_is_none(hyperparameters):
-    assert text_of(hyperparameters, "v") is None
+def test_an_absent_string_is_none(hyperparameters):
+    assert string_of(hyperparameters, "v") is None
 
 
 @pytest.mark.parametrize("value", [1234567890123456, 12e4, True, ["x"]])
-def test_a_text_that_the_file_gives_as_another_value_is_refused(value):
-    with pytest.raises(SettingsError, match=r"Hyperparameter v is .* Give it as a text"):
-        text_of({"v": value}, "v")
+def test_a_string_that_the_file_gives_as_another_value_is_refused(value):
+    with pytest.raises(SettingsError, match=r"Hyperparameter v is .* Give it as a string"):
+        string_of({"v": value}, "v")
 
 
 def test_no_file_is_no_hyperparameters(tmp_path):

@@ -57,6 +57,16 @@ def test_what_is_uploaded_is_what_is_pulled(large_model, bucket, tmp_path):
     assert read_manifest(target) == manifest
 
 
+def test_a_manifest_written_over_by_another_versions_is_not_pulled(model, bucket, s3, tmp_path):
+    uploaded = upload(model, described(model), f"s3://{bucket}/p")
+    other = manifest_bytes(described(model, n_features=7))
+    key = uploaded.uri.removeprefix(f"s3://{bucket}/") + "manifest.json"
+    s3.client().put_object(Bucket=bucket, Key=key, Body=other)
+    with pytest.raises(ModelVersionError, match=rf"^Wrong version: {uploaded.uri} holds m/"):
+        pull(uploaded.uri, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_bucket_without_a_prefix_will_do(model, bucket, tmp_path):
     uploaded = upload(model, described(model), f"s3://{bucket}")
     assert uploaded.uri.startswith(f"s3://{bucket}/m/")

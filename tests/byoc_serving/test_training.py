@@ -29,7 +29,7 @@ def model(tmp_path):
 
 @pytest.fixture
 def opt_ml(tmp_path):
-    """An /opt/ml whose model directory holds a file of nobody's, so that a trace of `train` would show."""
+    """An /opt/ml whose model directory holds an unrelated file, so that a trace of `train` would show."""
     place = OptMl(tmp_path / "opt_ml")
     place.model.mkdir(parents=True)
     (place.model / "old.txt").write_bytes(BEFORE["old.txt"])
@@ -107,9 +107,6 @@ def test_nothing_to_pull_names_all_three_ways(opt_ml):
     run = run_train(opt_ml)
     assert_failed(run, opt_ml, "No model version: ")
     assert all(way in run.messages[-1] for way in ("hyperparameter", "MODEL_VERSION", "input channel"))
-
-
-# What bad input gets, row by row.
 
 
 @pytest.mark.bad_input
@@ -215,9 +212,6 @@ def test_a_model_directory_that_is_a_mount_is_filled(bucket, opt_ml, small_disk,
     assert set(opt_ml.model_files()) == {"old.txt", "model.txt", "manifest.json"}
 
 
-# The channel.
-
-
 def put_into_channel(model, opt_ml):
     channel = opt_ml.data / "model"
     shutil.copytree(model, channel)
@@ -307,9 +301,6 @@ def test_a_pipe_channel_is_refused(opt_ml):
     assert_failed(run_train(opt_ml), opt_ml, "Channel model is in Pipe mode")
 
 
-# The configuration.
-
-
 @pytest.mark.parametrize("name", ["hyperparameters.json", "inputdataconfig.json"])
 @pytest.mark.parametrize("text", ["{", "[1]", "\xff"])
 def test_a_malformed_configuration_fails_naming_the_file(opt_ml, name, text):
@@ -342,8 +333,6 @@ def test_a_setting_that_cannot_be_used_fails_in_the_right_place(opt_ml):
     run = run_train(opt_ml, SAGEMAKER_MODEL_SERVER_WORKERS="many")
     assert_failed(run, opt_ml, "SAGEMAKER_MODEL_SERVER_WORKERS is 'many'")
 
-
-# The user's own training.
 
 TRAINS = """
 import json
@@ -422,9 +411,6 @@ def test_a_reason_that_the_user_wrote_stays(opt_ml, with_main):
     opt_ml.configure(mode="train")
     assert run_train(opt_ml, with_main(source)).status == 1
     assert opt_ml.failure.read_text() == "my own words"
-
-
-# SIGTERM.
 
 
 @contextlib.contextmanager

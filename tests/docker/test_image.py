@@ -1,10 +1,12 @@
 """The image in a real engine: what is in it, and that it trains, serves and stops as SageMaker expects."""
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -120,6 +122,21 @@ def test_train_fetches_the_version_that_the_hyperparameters_name(model, version)
 
     assert manifest["version"] in version["model_version"]
     assert (model / "model.txt").is_file()
+
+
+def test_train_unpacks_an_archive_in_the_model_channel(engine, image, aws, model, tmp_path):
+    opt_ml = tmp_path / "opt_ml"
+    channel = opt_ml / "input" / "data" / "model"
+    channel.mkdir(parents=True)
+    with tarfile.open(channel / "model.tar.gz", "w:gz") as archive:
+        for file in model.iterdir():
+            archive.add(file, file.name)
+
+    digest = hashlib.sha256((model / "manifest.json").read_bytes()).hexdigest()
+    train(engine, image, opt_ml, aws, model_manifest_sha256=digest)
+
+    for file in model.iterdir():
+        assert (opt_ml / "model" / file.name).read_bytes() == file.read_bytes()
 
 
 def accuracy(probabilities: list[float]) -> float:

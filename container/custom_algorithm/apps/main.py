@@ -7,17 +7,16 @@
 """
 
 import argparse
-import os
-import shutil
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from s3_upload import upload_model  # first: through it a script finds byoc_serving
+from s3_upload import say_where, upload_model  # first: through it a script finds byoc_serving
 
 # isort: split
 from byoc_serving.errors import AlgorithmError, ServingError
-from byoc_serving.model_version import describe, write_manifest
+from byoc_serving.model_version import describe_trained, location_from, write_manifest
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / ".temps" / "model"
@@ -26,7 +25,7 @@ KEPT = HERE / ".temps" / "model"
 def train(
     model_dir: Path, channels: Mapping[str, Path], hyperparameters: Mapping[str, object]
 ) -> dict[str, object]:
-    """Write the model into model_dir; return what its manifest shall say (docs/contracts.md).
+    """Write the model into model_dir; return what its manifest is to say (docs/contracts.md).
 
     This script calls it, and so does the image's `train` on SageMaker with mode=train.
 
@@ -72,32 +71,30 @@ def show_progress(done: int, rounds: int, loss: float) -> None:
 
 def train_and_keep() -> None:
     """Train, and replace what .temps/model holds by the new model and its manifest."""
-    new = KEPT.with_name("model.new")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(parents=True)
-    manifest = describe(new, **train(new, {}, {}))
-    write_manifest(new, manifest)
-    shutil.rmtree(KEPT, ignore_errors=True)
-    new.rename(KEPT)
-    metrics = ", ".join(f"{name} {value:.3f}" for name, value in manifest.metrics.items())
-    print(f"{metrics} on held-out rows; kept in {KEPT}")
+    KEPT.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="training-", dir=KEPT.parent) as work:
+        new, old = Path(work, "new"), Path(work, "old")
+        new.mkdir()
+        manifest = describe_trained(new, train(new, {}, {}))
+        write_manifest(new, manifest)
+        if KEPT.exists():
+            KEPT.rename(old)
+        new.rename(KEPT)
+    metrics = [f"{k} {v:.3f}" if isinstance(v, float) else f"{k} {v}" for k, v in manifest.metrics.items()]
+    print(f"{', '.join(metrics) or 'trained'}; kept in {KEPT}")
 
 
-def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Do what the command line asks for; return the exit status."""
     parser = argparse.ArgumentParser(description="Train the model, keep it, upload it.")
-    parser.add_argument(
-        "--upload",
-        metavar="s3://BUCKET/PREFIX",
-        default=environ.get("MODEL_BUCKET"),
-        help="default: $MODEL_BUCKET",
-    )
+    parser.add_argument("--upload", metavar="s3://BUCKET/PREFIX", help="where to upload it to")
     asked = parser.parse_args(arguments)
     try:
+        if asked.upload:
+            location_from(asked.upload)  # a bad one is told before the training, not after
         train_and_keep()
         if asked.upload:
-            uploaded = upload_model(KEPT, asked.upload)
-            print(f"model_version={uploaded.uri}\nmodel_manifest_sha256={uploaded.manifest_sha256}")
+            say_where(upload_model(KEPT, asked.upload))
     except ServingError as error:
         print(f"main.py: {error}", file=sys.stderr)
         return 1
@@ -107,4 +104,4 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], os.environ))
+    sys.exit(main(sys.argv[1:]))

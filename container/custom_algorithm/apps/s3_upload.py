@@ -2,7 +2,7 @@
 
     python s3_upload.py DIR s3://bucket/prefix [--name NAME]      upload any folder that holds a model
 
-main.py calls upload_model.
+main.py calls upload_model and say_where.
 """
 
 import argparse
@@ -43,6 +43,14 @@ def upload_model(model_dir: Path, destination: str) -> UploadedVersion:
     return upload(model_dir, manifest, destination, progress=_Shown())
 
 
+def say_where(version: UploadedVersion) -> None:
+    """Print what `train` needs to pull a version: two lines, the last on stdout."""
+    if version.was_there:
+        print(f"{version.uri} was there already", file=sys.stderr)
+    print(f"model_version={version.uri}")
+    print(f"model_manifest_sha256={version.manifest_sha256}")
+
+
 class _Shown:
     """Shows progress on stderr: on one line of a terminal, else now and then on a line of its own."""
 
@@ -77,12 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
             write_manifest(
                 asked.folder, describe(asked.folder, name=asked.name or asked.folder.resolve().name)
             )
-        version = upload_model(asked.folder, asked.destination)
+        say_where(upload_model(asked.folder, asked.destination))
     except ServingError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"model_version={version.uri}")
-    print(f"model_manifest_sha256={version.manifest_sha256}")
     return 0
 
 

@@ -1,7 +1,7 @@
 """Reads hyperparameters.json and inputdataconfig.json, in every form in which the SDKs send their values.
 
-All values arrive as text. SDK v2's Estimator writes Python's str(), its framework estimators and SDK v3
-JSON, and plain texts come with quotes or without (sagemaker-contract, CreateTrainingJob.HyperParameters).
+All values arrive as strings. SDK v2's Estimator writes Python's str(), its framework estimators and SDK v3
+JSON, and plain strings come with quotes or without (sagemaker-contract, CreateTrainingJob.HyperParameters).
 """
 
 import ast
@@ -31,7 +31,7 @@ def read_channel_configs(config_dir: Path) -> dict[str, Any]:
 
 
 def decoded(value: object) -> Any:  # noqa: ANN401 - whatever the user meant
-    """Return what a hyperparameter's text means: JSON, a Python literal, or the text itself."""
+    """Return what a hyperparameter's string means: JSON, a Python literal, or the string itself."""
     if not isinstance(value, str):
         return value
     try:
@@ -49,8 +49,8 @@ def decoded(value: object) -> Any:  # noqa: ANN401 - whatever the user meant
         return value
 
 
-def text_of(hyperparameters: Mapping[str, object], name: str) -> str | None:
-    """Return a hyperparameter that is a text, None where it is absent, empty or none.
+def string_of(hyperparameters: Mapping[str, object], name: str) -> str | None:
+    """Return a hyperparameter that is a string, None where it is absent, empty or none.
 
     Quotes are taken off, and nothing else is decoded: a digest such as 12e4 is no number.
 
@@ -61,7 +61,7 @@ def text_of(hyperparameters: Mapping[str, object], name: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise SettingsError(f"Hyperparameter {name} is {value!r}. Give it as a text, in quotes.")
+        raise SettingsError(f"Hyperparameter {name} is {value!r}. Give it as a string, in quotes.")
     text = value.strip()
     if len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'":
         meaning = decoded(text)
@@ -76,7 +76,7 @@ def _read_object(path: Path) -> dict[str, Any]:
         return {}
     except (ValueError, RecursionError) as error:
         raise SettingsError(
-            f"{path} is not JSON: {error}. SageMaker writes this file; mend or remove it."
+            f"{path} is not JSON: {error}. SageMaker writes this file; fix or remove it."
         ) from error
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error

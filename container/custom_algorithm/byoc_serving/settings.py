@@ -193,7 +193,5 @@ def sha256_from(name: str, value: str) -> str:
         SettingsError: it is none; the message has the setting's name.
     """
     if not is_sha256(value.lower()):
-        raise SettingsError(
-            f"{name} is {value[:80]!r}. Give the 64 hex digits of the manifest's SHA-256."
-        )
+        raise SettingsError(f"{name} is {value[:80]!r}. Give the 64 hex digits of the manifest's SHA-256.")
     return value.lower()

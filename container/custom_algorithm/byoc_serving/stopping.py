@@ -8,6 +8,8 @@ from types import FrameType
 
 Check = Callable[[], None]
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 class StoppedError(BaseException):
     """The program was asked to end. Not an Exception: user code that catches those must not swallow it."""
@@ -22,7 +24,7 @@ def carry_on() -> None:
 
 
 class StopRequest:
-    """Remembers the first SIGTERM or SIGINT; `check` raises it as a StoppedError."""
+    """Remembers the first of the STOP_SIGNALS that comes; `check` raises it as a StoppedError."""
 
     def __init__(self) -> None:
         self._asked = threading.Event()
@@ -30,8 +32,8 @@ class StopRequest:
         self._interrupts = False
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGINT over, from the main thread."""
-        for signum in (signal.SIGTERM, signal.SIGINT):
+        """Take the STOP_SIGNALS over, from the main thread."""
+        for signum in STOP_SIGNALS:
             signal.signal(signum, self._record)
 
     def check(self) -> None:

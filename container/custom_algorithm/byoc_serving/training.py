@@ -3,54 +3,48 @@
 The folders, files and exit statuses are those of SageMaker's training contract (docs/contracts.md).
 """
 
-import inspect
 import logging
+import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from byoc_serving.algorithm import training_function
-from byoc_serving.channel import take_from_channel
-from byoc_serving.errors import AlgorithmError, ServingError, SettingsError
-from byoc_serving.hyperparameters import decoded, read_channel_configs, read_hyperparameters, text_of
+from byoc_serving import user_training
+from byoc_serving.errors import ServingError, SettingsError
+from byoc_serving.job import MANIFEST_SHA256, MODEL_CHANNEL, MODEL_VERSION, Job, read_job
 from byoc_serving.logs import log_to_stdout
 from byoc_serving.settings import Settings, settings_from
 from byoc_serving.stopping import StoppedError, StopRequest
-from byoc_serving.versions.describe import describe
+from byoc_serving.versions.channel import take_from_channel
 from byoc_serving.versions.manifest import Manifest, manifest_bytes
-from byoc_serving.versions.progress import Report
+from byoc_serving.versions.parallel import Report
 from byoc_serving.versions.pull import pull
 from byoc_serving.versions.staging import install, staged
 
 log = logging.getLogger("train")
 
 EXIT_FAILED = 1  # the reason is in the failure file
+EXIT_USAGE = 2
 EXIT_BUG = 3  # an error of ours that nothing foresaw
 LONGEST_FAILURE = 1024  # characters that SageMaker shows as FailureReason (sagemaker-contract A4)
 
-MODE, MODEL_VERSION, MANIFEST_SHA256 = "mode", "model_version", "model_manifest_sha256"
-MODEL_CHANNEL = "model"
-DEFAULT_NAME = "model"
 
-_DESCRIPTION = frozenset(inspect.signature(describe).parameters) - {"model_dir", "part_size", "now", "check"}
+def main(
+    environ: Mapping[str, str], arguments: Sequence[str] = (), grace_s: float = user_training.GRACE_S
+) -> int:
+    """Run `train` as the container's program and return its exit status.
 
-
-@dataclass(frozen=True)
-class Job:
-    """What the training job asks for."""
-
-    mode: str
-    model_version: str | None
-    manifest_sha256: str | None
-    channels: Mapping[str, Path]
-    hyperparameters: Mapping[str, Any]
-
-
-def main(environ: Mapping[str, str]) -> int:
-    """Run `train` as the container's program and return its exit status."""
+    Args:
+        environ: the container's environment.
+        arguments: none from SageMaker; those of user_training's child, which is this program again.
+        grace_s: how long, in seconds, a training of the user's has to end after SIGTERM.
+    """
+    if arguments[:1] == [user_training.VERB]:
+        return user_training.main(environ, *arguments[1:])
+    if arguments:
+        print("train takes no arguments: docs/contracts.md says what it reads.", file=sys.stderr)
+        return EXIT_USAGE
     stop = StopRequest()
     stop.listen()
     failure = _base_dir(environ) / "output" / "failure"
@@ -60,7 +54,7 @@ def main(environ: Mapping[str, str]) -> int:
         log_to_stdout(settings.log_level)
         with suppress(OSError):
             failure.unlink()  # of an earlier run
-        run(settings, stop)
+        run(settings, stop, grace_s)
     except StoppedError as stopped:
         log.warning(f"{stopped}: nothing was put into the model directory")
         return stopped.exit_status
@@ -71,7 +65,7 @@ def main(environ: Mapping[str, str]) -> int:
     return 0
 
 
-def run(settings: Settings, stop: StopRequest) -> Manifest:
+def run(settings: Settings, stop: StopRequest, grace_s: float) -> Manifest:
     """Do what the job asks for, and return the manifest of what is then in the model directory.
 
     Raises:
@@ -80,30 +74,12 @@ def run(settings: Settings, stop: StopRequest) -> Manifest:
     """
     job = read_job(settings)
     started = time.monotonic()
-    manifest = _train(settings, job, stop) if job.mode == "train" else _obtain(settings, job, stop)
+    manifest = _train(settings, stop, grace_s) if job.mode == "train" else _obtain(settings, job, stop)
     log.info(
         f"{settings.model_dir} holds {manifest.name} {manifest.version}",
         extra={"bytes": manifest.size, "seconds": round(time.monotonic() - started, 3)},
     )
     return manifest
-
-
-def read_job(settings: Settings) -> Job:
-    """Return what hyperparameters, environment and channels ask for (SettingsError if they are unusable)."""
-    config_dir = settings.base_dir / "input" / "config"
-    raw = read_hyperparameters(config_dir)
-    mode = text_of(raw, MODE) or "pull"
-    if mode not in {"pull", "train"}:
-        raise SettingsError(f"Hyperparameter {MODE} is {mode!r}. Give pull or train.")
-    return Job(
-        mode=mode,
-        model_version=text_of(raw, MODEL_VERSION),
-        manifest_sha256=_sha256(text_of(raw, MANIFEST_SHA256)) or settings.manifest_sha256,
-        channels=_channels(settings, read_channel_configs(config_dir)),
-        hyperparameters={
-            k: decoded(v) for k, v in raw.items() if k not in {MODE, MODEL_VERSION, MANIFEST_SHA256}
-        },
-    )
 
 
 def _obtain(settings: Settings, job: Job, stop: StopRequest) -> Manifest:
@@ -132,53 +108,11 @@ def _obtain(settings: Settings, job: Job, stop: StopRequest) -> Manifest:
     )
 
 
-def _train(settings: Settings, job: Job, stop: StopRequest) -> Manifest:
-    function = training_function(settings)
-    log.info(f"training with apps/main.py on the channels {sorted(job.channels)}")
+def _train(settings: Settings, stop: StopRequest, grace_s: float) -> Manifest:
     with staged(settings.model_dir) as staging:
-        with stop.interrupting():
-            description = _call(function, staging.new, job)
-            manifest = describe(staging.new, **_checked(description))
+        manifest = user_training.train_apart(staging.new, stop, grace_s)
         install(staging, manifest, manifest_bytes(manifest), stop.check)
     return manifest
-
-
-def _call(function: Callable[..., object], model_dir: Path, job: Job) -> object:
-    try:
-        return function(model_dir, dict(job.channels), dict(job.hyperparameters))
-    except (Exception, SystemExit) as error:  # a training script may call sys.exit anywhere
-        raise AlgorithmError(f"apps/main.py: train failed: {type(error).__name__}: {error}") from error
-
-
-def _checked(description: object) -> dict[str, Any]:
-    """Return train's answer as keywords of describe."""
-    known = sorted(_DESCRIPTION)
-    if description is None:
-        description = {}
-    if not isinstance(description, Mapping) or not _DESCRIPTION.issuperset(description):
-        raise AlgorithmError(
-            f"apps/main.py: train returned {description!r:.200}. Return a dict with what is known of "
-            f"{', '.join(known)}, and nothing else."
-        )
-    return {"name": DEFAULT_NAME, **description}
-
-
-def _channels(settings: Settings, configs: Mapping[str, Any]) -> dict[str, Path]:
-    data_dir = settings.base_dir / "input" / "data"
-    for name, config in configs.items():
-        if isinstance(config, Mapping) and config.get("TrainingInputMode") == "Pipe":
-            raise SettingsError(f"Channel {name} is in Pipe mode. Use File or FastFile.")
-    if not data_dir.is_dir():
-        return {}
-    return {path.name: path for path in sorted(data_dir.iterdir()) if path.is_dir()}
-
-
-def _sha256(text: str | None) -> str | None:
-    if text is not None and (len(text) != 64 or set(text.lower()) - set("0123456789abcdef")):
-        raise SettingsError(
-            f"Hyperparameter {MANIFEST_SHA256} is {text[:80]!r}. Give the manifest's SHA-256: 64 hex digits."
-        )
-    return text.lower() if text else None
 
 
 def _base_dir(environ: Mapping[str, str]) -> Path:

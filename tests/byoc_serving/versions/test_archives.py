@@ -7,6 +7,10 @@ import pytest
 from byoc_serving.errors import ModelVersionError, StorageError
 from byoc_serving.versions.archives import Bounds, unpack
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(tarfile, "data_filter"), reason="this Python cannot unpack safely: 3.11.4 can"
+)
+
 
 def member(name, content=b"x", **fields):
     info = tarfile.TarInfo(name)
@@ -64,6 +68,46 @@ def test_a_member_that_cannot_be_trusted_is_refused(unpacked, tmp_path, bad, rea
     assert {path.name for path in tmp_path.rglob("*")} <= {"model.tar.gz", "target", "a"}
 
 
+@pytest.mark.parametrize("mtime", ["nan", "inf", "-inf", "1e300", "-1"])
+def test_a_time_that_no_file_system_takes_does_not_matter(unpacked, mtime):
+    assert unpacked(member("a", pax_headers={"mtime": mtime})) == {"a": b"x"}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        (member("a"), member("a/b")),
+        (member("a/b"), member("a")),
+        (member("a", b"", type=tarfile.DIRTYPE), member("a")),
+        (member("a"), member("a", b"", type=tarfile.DIRTYPE)),
+    ],
+    ids=["file then below it", "below it then file", "folder then file", "file then folder"],
+)
+def test_a_path_that_is_a_file_and_a_folder_is_refused(unpacked, members):
+    with pytest.raises(ModelVersionError, match=r"^Path 'a' is both a file and a folder"):
+        unpacked(*members)
+
+
+@pytest.mark.parametrize("names", [("manifest.json", "./manifest.json"), ("a", "./a")])
+def test_a_member_that_comes_twice_is_refused(unpacked, names):
+    with pytest.raises(ModelVersionError, match="repeats"):
+        unpacked(*map(member, names))
+
+
+def test_headers_without_an_end_are_refused(unpacked):
+    endless = [member("././@LongLink", b"a\0", type=tarfile.GNUTYPE_LONGNAME) for _ in range(2000)]
+    with pytest.raises(ModelVersionError, match=r"^Bad archive: "):
+        unpacked(*endless)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"size": "-1"}, {"size": "-512"}, {"GNU.sparse.map": "x,y"}, {"GNU.sparse.realsize": "x"}]
+)
+def test_headers_that_make_no_sense_are_refused(unpacked, headers):
+    with pytest.raises(ModelVersionError, match=r"^Bad archive: "):
+        unpacked(member("a", pax_headers=headers))
+
+
 def test_more_members_than_the_bound_are_refused(unpacked):
     with pytest.raises(ModelVersionError, match="over 2 members"):
         unpacked(*(member(name) for name in "abc"), members=2)
@@ -89,7 +133,9 @@ def test_a_header_that_would_fill_the_memory_is_refused(unpacked):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no archive", gzip.compress(b"no tar"), gzip.compress(b"x" * 2000)[:20]]
+    "content",
+    [b"", b"no archive", gzip.compress(b"no tar"), gzip.compress(b"x" * 2000)[:20]],
+    ids=["nothing", "not gzip", "gzip of no tar", "cut off"],
 )
 def test_what_is_no_archive_is_refused(tmp_path, content):
     (tmp_path / "m.tar.gz").write_bytes(content)

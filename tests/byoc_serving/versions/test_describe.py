@@ -9,9 +9,9 @@ import pytest
 
 from byoc_serving.errors import ModelVersionError
 from byoc_serving.model_version import describe
-from byoc_serving.versions.digests import digest_file, part_size_for
 from byoc_serving.versions.libraries import installed_libraries, required_libraries
 from byoc_serving.versions.manifest import manifest_bytes, parse_manifest
+from byoc_serving.versions.parts import digest_file, part_size_for
 
 
 class Trained:

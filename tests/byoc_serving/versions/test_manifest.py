@@ -1,6 +1,9 @@
+import contextlib
 import hashlib
 import json
+import os
 import shutil
+import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -88,18 +91,20 @@ def test_what_decides_the_answers_makes_another_version(change):
         (changed(name=5), "has no usable 'name'"),
         (changed(name="../x"), "has the name '../x'"),
         (changed(n_features=True), "has no usable 'n_features'"),
-        (changed(libraries={"a": 1}), "something other than texts in 'libraries'"),
+        (changed(libraries={"a": 1}), "something other than strings in 'libraries'"),
         (changed(files=[1]), "lists a file that is not an object"),
         (changed(allow_nan=True), "its content is version"),
         (changed(version="0" * 16), "says version '0000000000000000'"),
         (changed(sample_rows=[[float("nan")]]), "is not JSON"),
         (GOLDEN.replace(b"17.99", b"1e999"), "is not JSON"),
-        (with_file(sha256="0" * 64), "its content is version"),
+        (with_file(parts=["0" * 64] * 3), "its content is version"),
+        (with_file(part_size=4), "its content is version"),
         (with_file(sha256="00"), "not 64 hex digits"),
         (with_file(size=-1), "parts of 5 for -1 bytes"),
         (with_file(part_size=0), "parts of 0 for 12 bytes"),
         (with_file(parts=[]), "0 parts of 5 for 12 bytes"),
-        (with_file(parts=["0" * 64], part_size=12), "two different digests"),
+        (with_file(parts=["0" * 64], part_size=12), "not that of its one part"),
+        (with_file(size=0, parts=[]), "not that of its one part, or of nothing"),
     ],
 )
 def test_a_bad_manifest_is_refused_with_its_fault(content, reason):
@@ -143,14 +148,18 @@ def test_a_digest_given_elsewhere_must_be_the_manifests():
         check_manifest_digest(GOLDEN + b" ", hashlib.sha256(GOLDEN).hexdigest())
 
 
-@pytest.fixture
-def settings(tmp_path):
-    """Settings whose model directory holds a described model with a pickle."""
-    folder = tmp_path / "model"
+def make_model(folder):
     (folder / "sub").mkdir(parents=True)
     (folder / "model.txt").write_text("tree")
     (folder / "sub" / "scaler.pkl").write_bytes(b"\x80\x04N.")
-    return Settings(base_dir=tmp_path)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """Settings whose model directory holds a described model with a pickle."""
+    settings = Settings(base_dir=tmp_path)
+    make_model(settings.model_dir)
+    return settings
 
 
 def written(settings, **given):
@@ -194,13 +203,66 @@ def test_another_manifest_than_the_one_asked_for_is_refused(settings):
         (lambda path: path.write_text("fire"), "Wrong sha256: "),
         (lambda path: path.write_text("trees"), "Wrong size: "),
         (lambda path: path.unlink(), "File missing: "),
-        (lambda path: (path.rename(path.with_name("x")), path.symlink_to("x")), "File missing: "),
+        (lambda path: (path.rename(path.with_name("x")), path.symlink_to("x")), "Path "),
     ],
 )
 def test_a_damaged_file_is_refused_by_name(settings, damage, reason):
     damage(written(settings).model_dir / "model.txt")
     with pytest.raises(ModelVersionError, match=f"^{reason}.*model.txt"):
         verify_model(settings)
+
+
+def test_a_file_of_several_parts_is_bound_by_each_of_them(settings):
+    described = describe(settings.model_dir, name="m", part_size=1)
+    entry = described.files[0]
+    assert entry.path == "model.txt"
+    forged = replace(
+        entry, parts=tuple(hashlib.sha256(letter).hexdigest() for letter in (b"f", b"i", b"r", b"e"))
+    )
+    assert version_of(replace(described, files=(forged, *described.files[1:]))) != described.version
+    (settings.model_dir / "model.txt").write_text("fire")
+    write_manifest(settings.model_dir, described)
+    with pytest.raises(ModelVersionError, match=r"^Wrong sha256: .*model\.txt"):
+        verify_model(settings)
+
+
+def test_a_linked_folder_is_refused_though_its_files_are_the_same(settings, tmp_path):
+    written(settings)
+    (settings.model_dir / "sub").rename(tmp_path / "elsewhere")
+    (settings.model_dir / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(
+        ModelVersionError, match=r"^Path 'sub/scaler\.pkl' is a link or lies behind one, .*/sub"
+    ):
+        verify_model(settings)
+
+
+@contextlib.contextmanager
+def as_another_uid():
+    """Be somebody to whom not every file is open, as it is to root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("path", ["model.txt", "sub/scaler.pkl", "sub", "manifest.json"])
+def test_a_file_that_this_uid_may_not_read_is_told_by_name(path):
+    with tempfile.TemporaryDirectory() as base:  # tmp_path lies in a folder that is closed to other uids
+        Path(base).chmod(0o755)
+        settings = Settings(base_dir=Path(base))
+        make_model(settings.model_dir)
+        closed = written(settings).model_dir / path
+        closed.chmod(0)
+        with (
+            as_another_uid(),
+            pytest.raises(ModelVersionError, match=rf"^Cannot read: .*{path}.*: Permission"),
+        ):
+            verify_model(settings)
+        closed.chmod(0o700)
 
 
 def test_files_that_the_manifest_does_not_list_are_warned_of(settings):

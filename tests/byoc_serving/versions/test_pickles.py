@@ -39,10 +39,13 @@ def _mine_belongs_to_main(monkeypatch):
     monkeypatch.setattr(__main__, "Mine", Mine, raising=False)
 
 
-def refused(path):
-    with pytest.raises(ModelVersionError) as error:
+def refusal(path):
+    """Return why a file is refused, None if it is not."""
+    try:
         refuse_main_pickles(path, "sub/model.bin")
-    return str(error.value)
+    except ModelVersionError as error:
+        return str(error)
+    return None
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def path(tmp_path):
 
 def test_the_refusal_names_class_file_and_remedy(path):
     path.write_bytes(pickle.dumps(Mine()))
-    text = refused(path)
+    text = refusal(path)
     assert text.startswith("Pickled from __main__: sub/model.bin refers to 'Mine'")
     assert "into a module in apps/, import it from there in main.py" in text
 
@@ -67,18 +70,11 @@ def test_the_refusal_names_class_file_and_remedy(path):
         lambda: ["__main__", {"__main__": 1}, Elsewhere(), Mine()],
         lambda: [np.zeros(1000), "x" * 100_000, b"y" * 100_000, Mine(), np.arange(5)],
     ],
-    ids=["object", "class", "inner", "among texts", "among arrays"],
+    ids=["object", "class", "inner", "among strings", "among arrays"],
 )
 def test_a_reference_to_main_is_found_in_every_protocol(path, protocol, make):
     path.write_bytes(pickle.dumps(make(), protocol))
-    refused(path)
-
-
-@pytest.mark.parametrize("protocol", range(6))
-def test_the_word_main_alone_is_no_reference(path, protocol):
-    value = ["__main__", {"__main__": "Mine"}, np.zeros(10), Elsewhere(), b"c__main__\nMine\n"]
-    path.write_bytes(pickle.dumps(value, protocol))
-    refuse_main_pickles(path, "model.bin")
+    assert "refers to 'Mine" in refusal(path)
 
 
 @pytest.mark.parametrize("compress", [0, "zlib", "gzip", "bz2", "xz", "lzma"])
@@ -87,20 +83,13 @@ def test_the_word_main_alone_is_no_reference(path, protocol):
 )
 def test_a_reference_to_main_is_found_in_joblibs_files(path, compress, value):
     joblib.dump(value(), path, compress=compress and (compress, 3))
-    refused(path)
-
-
-@pytest.mark.parametrize("compress", [0, "zlib", "xz"])
-def test_joblibs_file_without_a_reference_passes(path, compress):
-    value = [np.arange(1e5), "__main__", Elsewhere(), np.zeros((3, 3))]
-    joblib.dump(value, path, compress=compress and (compress, 3))
-    refuse_main_pickles(path, "model.bin")
+    assert "refers to 'Mine" in refusal(path)
 
 
 @pytest.mark.parametrize("pack", [zlib.compress, gzip.compress, bz2.compress, lzma.compress])
 def test_compressed_pickles_are_looked_into(path, pack):
     path.write_bytes(pack(pickle.dumps(Mine())))
-    refused(path)
+    assert "refers to 'Mine" in refusal(path)
     assert holds_pickle(path)
 
 
@@ -108,13 +97,13 @@ def test_zip_archives_such_as_torchs_are_looked_into(path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data/0", b"\0" * 1000)
         archive.writestr("archive/data.pkl", pickle.dumps(Mine(), 2))
-    refused(path)
+    assert "refers to 'Mine" in refusal(path)
     assert holds_pickle(path)
 
 
 def test_pickles_with_raw_bytes_behind_them_such_as_torchs_older_files_are_looked_into(path):
     path.write_bytes(pickle.dumps(1, 2) + pickle.dumps(Mine(), 2) + b"\0\1\2" * 1000)
-    refused(path)
+    assert "refers to 'Mine" in refusal(path)
 
 
 @pytest.mark.parametrize("save", [np.save, np.savez, np.savez_compressed])
@@ -122,39 +111,50 @@ def test_arrays_of_objects_are_looked_into(path, save):
     content = io.BytesIO()
     save(content, np.array([Mine(), 1], dtype=object))
     path.write_bytes(content.getvalue())
-    refused(path)
+    assert "refers to 'Mine" in refusal(path)
 
 
-@pytest.mark.parametrize("value", [lambda: Mine, Mine, lambda: lambda x: Mine().coefficients * x])
-def test_what_cloudpickle_stored_by_value_passes(path, value):
-    path.write_bytes(cloudpickle.dumps(value()))
-    refuse_main_pickles(path, "model.bin")
+HARMLESS = ["__main__", {"__main__": "Mine"}, np.zeros(10), Elsewhere(), b"c__main__\nMine\n"]
+
+
+def joblib_bytes(value, compress):
+    content = io.BytesIO()
+    joblib.dump(value, content, compress=compress)
+    return content.getvalue()
 
 
 @pytest.mark.parametrize(
-    "content",
+    "make",
     [
-        b"",
-        b"if __name__ == '__main__':\n    run()\n",
-        b"c__main__\nMine\n and a text",
-        b"PK\x03\x04 no zip __main__",
-        b"\x1f\x8b no gzip",
-        b"x\x9c no zlib",
-        b"BZh no bzip2",
-        b"\xfd7zXZ\x00 no xz",
-        b"\x93NUMPY\x01",
-        b"\x80\x04",
+        *(lambda protocol=protocol: pickle.dumps(HARMLESS, protocol) for protocol in range(6)),
+        *(
+            lambda pack=pack: joblib_bytes([np.arange(1e5), "__main__", Elsewhere(), np.zeros((3, 3))], pack)
+            for pack in (0, ("zlib", 3), ("xz", 3))
+        ),
+        lambda: cloudpickle.dumps(Mine),
+        lambda: cloudpickle.dumps(Mine()),
+        lambda: cloudpickle.dumps(lambda x: Mine().coefficients * x),
+        lambda: b"",
+        lambda: b"if __name__ == '__main__':\n    run()\n",
+        lambda: b"c__main__\nMine\n and a text",
+        lambda: b"PK\x03\x04 no zip __main__",
+        lambda: b"\x1f\x8b no gzip",
+        lambda: b"x\x9c no zlib",
+        lambda: b"BZh no bzip2",
+        lambda: b"\xfd7zXZ\x00 no xz",
+        lambda: b"\x93NUMPY\x01",
+        lambda: b"\x80\x04",
     ],
 )
-def test_what_is_no_pickle_passes(path, content):
-    path.write_bytes(content)
-    refuse_main_pickles(path, "model.bin")
+def test_what_refers_to_nothing_in_main_passes(path, make):
+    path.write_bytes(make())
+    assert refusal(path) is None
 
 
 def test_a_large_pickle_is_searched_in_little_memory(path):
     path.write_bytes(pickle.dumps([np.zeros(8_000_000, dtype="u1"), b"z" * 40_000_000, Mine()]))
     tracemalloc.start()
-    refused(path)
+    assert "refers to 'Mine" in refusal(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 12_000_000

@@ -11,7 +11,7 @@ from byoc_serving.stopping import StoppedError
 from byoc_serving.versions import pull as pull_module
 from byoc_serving.versions.manifest import manifest_bytes, read_manifest, version_of
 from byoc_serving.versions.pull import ATTEMPTS, fetch
-from byoc_serving.versions.s3 import BrokenTransferError
+from byoc_serving.versions.s3 import BrokenTransferError, Location
 
 
 class MemorySource:
@@ -159,7 +159,7 @@ def test_a_stop_before_the_last_rename_undoes_the_others(made, target):
     assert tree(target) == before
 
 
-def test_a_folder_of_nobodys_is_not_replaced_by_a_file(made, target):
+def test_an_unrelated_folder_is_not_replaced_by_a_file(made, target):
     (target / "small" / "kept").mkdir(parents=True)
     before = tree(target)
     with pytest.raises(StorageError, match=r"^Cannot write: .*small is a folder"):
@@ -173,6 +173,25 @@ def test_a_link_in_the_model_directory_is_not_followed(made, target, tmp_path):
     with pytest.raises(StorageError, match=r"^Cannot write: "):
         fetch(MemorySource(made), target, None)
     assert tree(tmp_path / "outside") == {}
+
+
+def test_an_earlier_versions_files_are_not_moved_from_behind_a_link(made, target, tmp_path):
+    fetch(MemorySource(made), target, None)
+    (target / "a").rename(tmp_path / "elsewhere")
+    (target / "a").symlink_to(tmp_path / "elsewhere")
+    (made / "small").write_bytes(b"another version")
+    with pytest.raises(StorageError, match=r"^Cannot write: .*/a is a link"):
+        fetch(MemorySource(made), target, None)
+    assert (tmp_path / "elsewhere" / "big").read_bytes() == (made / "a" / "big").read_bytes()
+
+
+def test_a_version_in_the_place_of_another_is_refused_before_anything_is_fetched(made, target):
+    before = tree(target)
+    source = MemorySource(made, pytest.fail)
+    for prefix in ("p/m/0123456789abcdef/", f"p/other/{source.described.version}/", "", "p/m/"):
+        with pytest.raises(ModelVersionError, match=rf"^Wrong version: s3://b/{prefix} holds m/"):
+            fetch(source, target, None, place=Location("b", prefix))
+    assert tree(target) == before
 
 
 def test_a_model_directory_that_was_not_there_is_made_or_left_out(made, tmp_path):

@@ -3,12 +3,14 @@ import threading
 
 import boto3
 import pytest
+from botocore import exceptions
 
 from aws_fence import YouReachedForRealAws
 from byoc_serving.errors import StorageError
 from byoc_serving.versions.s3 import (
     BrokenTransferError,
     Location,
+    explained,
     location_from,
     make_client,
     read_object,
@@ -30,6 +32,17 @@ PLACE = Location("bucket", "p/")
 def test_a_location_is_a_bucket_and_a_prefix(uri, location):
     assert location_from(uri) == location
     assert location_from(location.uri) == location
+
+
+@pytest.mark.parametrize("uri", ["s3://", "bucket/p", "https://b/p", "s3://[", "s3://b//p", "s3://b/p#x"])
+def test_what_is_not_an_s3_uri_is_refused(uri):
+    with pytest.raises(StorageError, match=r"^Bad location: .* is not an s3:// URI"):
+        location_from(uri)
+
+
+def test_an_access_points_arn_is_refused_with_what_to_give_instead():
+    with pytest.raises(StorageError, match=r"^Bad location: 's3://arn:.*alias, which ends in -s3alias"):
+        location_from("s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/models/p")
 
 
 def test_a_folder_below_and_a_key():
@@ -111,6 +124,7 @@ def http_answer(status, body=b"", length=None):
         ("403 Forbidden", "InvalidAccessKeyId", "Bad credentials: s3://bucket/p/x"),
         ("403 Forbidden", "SignatureDoesNotMatch", "Bad credentials: "),
         ("400 Bad Request", "ExpiredToken", "Bad credentials: "),
+        ("400 Bad Request", "TokenRefreshRequired", "Bad credentials: "),
         ("416 Range Not Satisfiable", "InvalidRange", "Wrong size: "),
         ("418 Teapot", "ShortAndStout", "S3 refused: s3://bucket/p/x: "),
     ],
@@ -123,16 +137,40 @@ def test_each_refusal_of_s3_is_told_in_words(client_for, status, code, reason):
     assert not isinstance(error.value, BrokenTransferError)
 
 
+def test_a_denial_has_amazons_own_words(client_for):
+    words = "User is not authorized to perform: kms:Decrypt on resource: the key"
+    body = f"<Error><Code>AccessDenied</Code><Message>{words}</Message></Error>".encode()
+    with pytest.raises(StorageError, match=f"^Access denied: s3://bucket/p/x: {words}. Allow"):
+        read_object(client_for(http_answer("403 Forbidden", body)), PLACE, "x", 10)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (exceptions.UnauthorizedSSOTokenError(), "Bad credentials: s3://b: The SSO session .* aws sso login"),
+        (exceptions.SSOTokenLoadError(error_msg="expired"), "Bad credentials: s3://b: .*expired"),
+        (exceptions.TokenRetrievalError(provider="sso", error_msg="x"), "Bad credentials: s3://b: "),
+        (exceptions.LoginRefreshRequired(), "Bad credentials: s3://b: "),
+        (exceptions.NoAuthTokenError(), "No credentials: "),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_a_login_that_has_expired_is_told_as_such(error, reason):
+    with pytest.raises(StorageError, match=f"^{reason}"), explained("s3://b"):
+        raise error
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         http_answer("206 Partial Content", b"four", length=10),
         http_answer("503 Slow Down", b"<Error><Code>SlowDown</Code></Error>"),
+        http_answer("400 Bad Request", b"<Error><Code>RequestTimeout</Code></Error>"),
         b"",
     ],
-    ids=["cut off", "busy", "hung up"],
+    ids=["cut off", "busy", "too slow", "hung up"],
 )
-def test_a_transfer_that_another_attempt_may_mend_is_told_apart(client_for, answer):
+def test_a_transfer_that_another_attempt_may_fix_is_told_apart(client_for, answer):
     with pytest.raises(BrokenTransferError):
         list(read_range(client_for(answer), PLACE, "x", 0, 10))
 

@@ -1,5 +1,6 @@
 """Describes the model in a folder: what it holds, how it came about, and the version that follows from it."""
 
+import inspect
 import math
 import os
 import platform
@@ -11,10 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from byoc_serving.errors import ModelVersionError
+from byoc_serving.errors import AlgorithmError, ModelVersionError
 from byoc_serving.settings import PROGRAM_DIR
 from byoc_serving.stopping import Check, carry_on
-from byoc_serving.versions.digests import PART_BYTES, digest_file
 from byoc_serving.versions.libraries import installed_libraries, required_libraries
 from byoc_serving.versions.manifest import (
     FORMAT,
@@ -23,12 +23,15 @@ from byoc_serving.versions.manifest import (
     check_name,
     manifest_bytes,
     read_manifest_bytes,
+    readable,
     version_of,
 )
 from byoc_serving.versions.parallel import run_all
+from byoc_serving.versions.parts import PART_BYTES, digest_file
 from byoc_serving.versions.paths import MANIFEST_NAME, check_paths
 from byoc_serving.versions.pickles import refuse_main_pickles
 
+DEFAULT_NAME = "model"
 _REQUIREMENTS = PROGRAM_DIR / "apps" / "requirements.txt"
 
 
@@ -48,23 +51,12 @@ def describe(  # noqa: PLR0913 - one keyword for each thing a manifest says
 ) -> Manifest:
     """Return the manifest of the model in a folder; nothing is written.
 
-    Args:
-        model_dir: every file in it belongs to the model, but for a manifest.json of an earlier description.
-        name: what the model is called, such as breast-cancer; a part of its place in S3.
-        metrics: how good it is; NumPy values are welcome here and in sample_rows, NaN becomes null.
-        content_types: what its serving accepts.
-        n_features: columns of a row, None where that has no meaning.
-        allow_nan: whether a row may hold NaN.
-        sample_rows: a few rows, as `instances` would send them.
-        libraries: versions by distribution, or distributions whose installed version is looked up; by default
-            those of apps/requirements.txt.
-        part_size: bytes of a part, over 5 MiB as S3 demands of a multipart upload.
-        now: when it was made, by default now.
-        check: asked often; raises to stop.
+    Every file in it is of the model, but for an earlier manifest.json. The keywords are the manifest's fields
+    (docs/contracts.md), with NumPy values where it has JSON; libraries may be names, by default those in
+    apps/requirements.txt; part_size is in bytes, over 5 MiB for S3; check is called often, raises to cancel.
 
     Raises:
-        ModelVersionError: the folder is empty, holds a link, an unusable path or an object pickled from
-            `__main__`, or a value cannot be written as JSON; the message says what to do.
+        ModelVersionError: the folder is no model, or a value has no form in JSON; it says what to do.
     """
     check_name(name)
     _refuse_foreign_manifest(model_dir)
@@ -83,6 +75,25 @@ def describe(  # noqa: PLR0913 - one keyword for each thing a manifest says
         files=_entries(model_dir, part_size, check),
     )
     return replace(manifest, version=version_of(manifest))
+
+
+_DESCRIPTION = frozenset(inspect.signature(describe).parameters) - {"model_dir", "part_size", "now", "check"}
+
+
+def describe_trained(model_dir: Path, description: object) -> Manifest:
+    """Return the manifest of the model in a folder, with what `train` of apps/main.py returned of it.
+
+    Raises:
+        AlgorithmError: it returned something other than None or a dict of describe's keywords.
+        ModelVersionError: as describe.
+    """
+    known = {} if description is None else description
+    if not isinstance(known, Mapping) or not _DESCRIPTION.issuperset(known):
+        raise AlgorithmError(
+            f"apps/main.py: train returned {description!r:.200}. Return a dict with what is known of "
+            f"{', '.join(sorted(_DESCRIPTION))}, and nothing else."
+        )
+    return describe(model_dir, **{"name": DEFAULT_NAME, **known})
 
 
 def write_manifest(model_dir: Path, manifest: Manifest) -> None:
@@ -115,8 +126,9 @@ def _entries(model_dir: Path, part_size: int, check: Check) -> tuple[FileEntry, 
     found: dict[str, FileEntry] = {}
 
     def examine(path: str, alive: Check) -> None:
-        refuse_main_pickles(model_dir / path, path)
-        found[path] = FileEntry(path, **asdict(digest_file(model_dir / path, part_size, alive)))
+        with readable(model_dir / path):
+            refuse_main_pickles(model_dir / path, path)
+            found[path] = FileEntry(path, **asdict(digest_file(model_dir / path, part_size, alive)))
 
     run_all(examine, paths, threads=min(8, os.cpu_count() or 1), check=check)
     return tuple(found[path] for path in paths)
@@ -154,7 +166,7 @@ def _plain(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON value, or 
         case list() | tuple():
             return [_plain(item, where) for item in value]
     raise ModelVersionError(
-        f"{where} holds {value!r:.80}, which JSON has no form for. Give numbers, texts or lists."
+        f"{where} holds {value!r:.80}, which JSON has no form for. Give numbers, strings or lists."
     )
 
 

@@ -5,33 +5,38 @@ import json
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from byoc_serving.errors import ModelVersionError
-from byoc_serving.settings import Settings
+from byoc_serving.settings import Settings, is_sha256
 from byoc_serving.stopping import Check, carry_on
-from byoc_serving.versions.digests import digest_part
 from byoc_serving.versions.libraries import compare_libraries
 from byoc_serving.versions.parallel import run_all
-from byoc_serving.versions.paths import MANIFEST_NAME, STAGING_PREFIX, check_paths
+from byoc_serving.versions.parts import digest_part
+from byoc_serving.versions.paths import MANIFEST_NAME, STAGING_PREFIX, check_paths, linked_part
 from byoc_serving.versions.pickles import holds_pickle
 
 FORMAT = "byoc-model-version/1"
 LARGEST_MANIFEST_BYTES = 64 * 1024 * 1024
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_KINDS = {str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
+_SHA256_OF_NOTHING = hashlib.sha256().hexdigest()
+_KINDS = {str: "a string", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
 # What decides how the model answers, and so its version: not when, where or how well it was trained.
 _IDENTITY = ("name", "python", "libraries", "content_types", "n_features", "allow_nan", "sample_rows")
 
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file: its path below the model directory, its size in bytes, SHA-256 of it and of its parts."""
+    """One file: its path below the model directory, its size in bytes, SHA-256 of it and of its parts.
+
+    The parts bind the bytes: they are what is verified, and what the version is named by. `sha256` is there
+    for people and other tools; of a file of several parts nothing here reads it.
+    """
 
     path: str
     size: int
@@ -72,7 +77,7 @@ def version_of(manifest: Manifest) -> str:
     """Return the name that a version's content gives it: 16 hex digits."""
     identity: dict[str, Any] = {field: getattr(manifest, field) for field in _IDENTITY}
     identity["libraries"] = dict(manifest.libraries)
-    identity["files"] = sorted([entry.path, entry.size, entry.sha256] for entry in manifest.files)
+    identity["files"] = sorted([e.path, e.size, e.part_size, e.parts] for e in manifest.files)
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -113,16 +118,24 @@ def read_manifest(model_dir: Path) -> Manifest | None:
 
 def read_manifest_bytes(model_dir: Path) -> bytes | None:
     """Return manifest.json of a model directory as it is, None where there is none."""
+    path = model_dir / MANIFEST_NAME
+    with readable(path):
+        try:
+            with path.open("rb") as file:
+                return check_manifest_size(file.read(LARGEST_MANIFEST_BYTES + 1))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raise an OSError within as a ModelVersionError about the path."""
     try:
-        with (model_dir / MANIFEST_NAME).open("rb") as file:
-            content = file.read(LARGEST_MANIFEST_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        yield
     except OSError as error:
         raise ModelVersionError(
-            f"Manifest {model_dir / MANIFEST_NAME} cannot be read: {error.strerror}."
+            f"Cannot read: {path}: {error.strerror or error}. Check the file, and who may read it."
         ) from error
-    return check_manifest_size(content)
 
 
 def check_manifest_size(content: bytes) -> bytes:
@@ -148,8 +161,9 @@ def verify_model(settings: Settings) -> list[str]:
     Reads every file, parts in parallel; every thread has ended when it returns.
 
     Raises:
-        ModelVersionError: a file is missing or another than the manifest says, the manifest is not the one
-            asked for or is missing though required, or a pickled model's library has another major version.
+        ModelVersionError: a file is missing, cannot be read or is not what the manifest says; the manifest
+            is not the one asked for, or missing though required; or a pickled model's library has another
+            major version.
     """
     content = read_manifest_bytes(settings.model_dir)
     if content is None:
@@ -162,7 +176,7 @@ def verify_model(settings: Settings) -> list[str]:
     check_manifest_digest(content, settings.manifest_sha256)
     manifest = parse_manifest(content)
     verify_files(settings.model_dir, manifest)
-    pickled = [entry.path for entry in manifest.files if holds_pickle(settings.model_dir / entry.path)]
+    pickled = [entry.path for entry in manifest.files if _is_pickled(settings.model_dir / entry.path)]
     warnings = compare_libraries(manifest.libraries, manifest.python, pickled)
     if extra := unlisted_files(settings.model_dir, manifest):
         warnings.append(
@@ -174,23 +188,39 @@ def verify_model(settings: Settings) -> list[str]:
 def verify_files(model_dir: Path, manifest: Manifest, check: Check = carry_on) -> None:
     """Raise ModelVersionError, naming the file, unless the manifest's files are all there as it says."""
     for entry in manifest.files:
-        path = model_dir / entry.path
-        if path.is_symlink() or not path.is_file():
-            raise ModelVersionError(f"File missing: {path} is in the manifest and not in the folder.")
-        if (size := path.stat().st_size) != entry.size:
-            raise ModelVersionError(
-                f"Wrong size: {path} has {size} bytes, and its manifest says {entry.size}."
-            )
+        with readable(model_dir / entry.path):
+            _verify_place(model_dir, entry)
 
     def verify_part(part: tuple[FileEntry, int], alive: Check) -> None:
         entry, index = part
-        if digest_part(model_dir / entry.path, *entry.part_range(index), alive) != entry.parts[index]:
+        path = model_dir / entry.path
+        with readable(path):
+            digest = digest_part(path, *entry.part_range(index), alive)
+        if digest != entry.parts[index]:
             raise ModelVersionError(
-                f"Wrong sha256: {model_dir / entry.path} is not the file that its manifest describes. "
+                f"Wrong sha256: {path} is not the file that its manifest describes. "
                 "It was changed or damaged; pull or upload the version again."
             )
 
     run_all(verify_part, parts_of(manifest), threads=min(8, os.cpu_count() or 1), check=check)
+
+
+def _is_pickled(path: Path) -> bool:
+    with readable(path):
+        return holds_pickle(path)
+
+
+def _verify_place(model_dir: Path, entry: FileEntry) -> None:
+    """Refuse a file that is not there, is not a plain file under plain folders, or has another size."""
+    path = model_dir / entry.path
+    if link := linked_part(model_dir, entry.path):
+        raise ModelVersionError(
+            f"Path {entry.path!r} is a link or lies behind one, {link}. Put the file itself there."
+        )
+    if not path.is_file():
+        raise ModelVersionError(f"File missing: {path} is in the manifest and not in the folder.")
+    if (size := path.stat().st_size) != entry.size:
+        raise ModelVersionError(f"Wrong size: {path} has {size} bytes, and its manifest says {entry.size}.")
 
 
 def parts_of(manifest: Manifest) -> list[tuple[FileEntry, int]]:
@@ -201,7 +231,11 @@ def parts_of(manifest: Manifest) -> list[tuple[FileEntry, int]]:
 def unlisted_files(model_dir: Path, manifest: Manifest) -> list[str]:
     """Return the paths of files in the model directory that belong to no model version."""
     listed = {entry.path for entry in manifest.files} | {MANIFEST_NAME}
-    found = (path.relative_to(model_dir).as_posix() for path in model_dir.rglob("*") if not path.is_dir())
+    found = (
+        Path(folder, name).relative_to(model_dir).as_posix()
+        for folder, _, names in os.walk(model_dir)  # which passes over folders that it may not read
+        for name in names
+    )
     return sorted(path for path in found if path not in listed and not path.startswith(STAGING_PREFIX))
 
 
@@ -214,9 +248,9 @@ def _manifest_from(document: Mapping[str, Any]) -> Manifest:
         created=_field(document, "created", str),
         git_commit=_optional(document, "git_commit", str),
         python=_field(document, "python", str),
-        libraries=_texts_by_name(document, "libraries"),
+        libraries=_strings_by_name(document, "libraries"),
         metrics=_field(document, "metrics", dict),
-        content_types=_texts(document, "content_types"),
+        content_types=_strings(document, "content_types"),
         n_features=_optional(document, "n_features", int),
         allow_nan=_field(document, "allow_nan", bool),
         sample_rows=tuple(_field(document, "sample_rows", list)),
@@ -240,22 +274,22 @@ def _entry_from(document: object) -> FileEntry:
         size=_field(document, "size", int),
         sha256=_field(document, "sha256", str),
         part_size=_field(document, "part_size", int),
-        parts=_texts(document, "parts"),
+        parts=_strings(document, "parts"),
     )
     if entry.size < 0 or entry.part_size < 1 or len(entry.parts) != -(-entry.size // entry.part_size):
         _refuse(f"gives {entry.path!r} {len(entry.parts)} parts of {entry.part_size} for {entry.size} bytes")
     for digest in (entry.sha256, *entry.parts):
-        if not _SHA256.fullmatch(digest):
+        if not is_sha256(digest):
             _refuse(f"gives {entry.path!r} the digest {digest[:80]!r}, not 64 hex digits")
-    if len(entry.parts) == 1 and entry.parts[0] != entry.sha256:
-        _refuse(f"gives {entry.path!r}, of one part, two different digests")
+    if len(entry.parts) < 2 and (entry.parts or (_SHA256_OF_NOTHING,)) != (entry.sha256,):
+        _refuse(f"gives {entry.path!r} a sha256 that is not that of its one part, or of nothing")
     return entry
 
 
 def _field(document: Mapping[str, Any], key: str, kind: type) -> Any:  # noqa: ANN401 - of the kind asked for
     value = document.get(key)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        _refuse(f"has no usable {key!r}: it shall be {_KINDS[kind]}")
+        _refuse(f"has no usable {key!r}: it must be {_KINDS[kind]}")
     return value
 
 
@@ -263,17 +297,17 @@ def _optional(document: Mapping[str, Any], key: str, kind: type) -> Any:  # noqa
     return None if document.get(key) is None else _field(document, key, kind)
 
 
-def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def _strings(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
     values = _field(document, key, list)
     if not all(isinstance(value, str) for value in values):
-        _refuse(f"has something other than texts in {key!r}")
+        _refuse(f"has something other than strings in {key!r}")
     return tuple(values)
 
 
-def _texts_by_name(document: Mapping[str, Any], key: str) -> dict[str, str]:
+def _strings_by_name(document: Mapping[str, Any], key: str) -> dict[str, str]:
     values: dict[str, str] = _field(document, key, dict)
     if not all(isinstance(value, str) for value in values.values()):
-        _refuse(f"has something other than texts in {key!r}")
+        _refuse(f"has something other than strings in {key!r}")
     return values
 
 

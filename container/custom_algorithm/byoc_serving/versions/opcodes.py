@@ -1,7 +1,12 @@
 """Walks the opcodes of a pickle, building no object, for what it refers to in `__main__`.
 
-The machine is that of Python's pickletools, which lists every opcode with the form of its argument; unlike
-pickletools.genops this walk passes over large arguments instead of reading them into memory.
+A search for the bytes "__main__" alone would refuse every pickle that merely holds this word. The table of
+opcodes is that of Python's pickletools; its own walk, pickletools.genops, will not do for three reasons:
+
+- it reads every argument whole, and an array of 10 GB is one argument; this walk passes over what is long;
+- it does not say what the two names of a STACK_GLOBAL (protocol 4, today's default) are: those were pushed,
+  or remembered and fetched again, by opcodes before it;
+- it ends at the first STOP, and torch's older files are several pickles with raw bytes between.
 """
 
 import pickletools
@@ -11,13 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from byoc_serving.versions.parts import CHUNK_BYTES
+
 _MAIN = "__main__"
 _LONGEST_NAME = 1024
 _MOST_NAMES_REMEMBERED = 100_000
-_CHUNK = 1024 * 1024
 
 _OPCODES = {ord(op.code): op for op in pickletools.opcodes}
-_TEXTS = {
+_STRINGS = {
     "SHORT_BINUNICODE",
     "BINUNICODE",
     "BINUNICODE8",
@@ -83,7 +89,7 @@ def main_references(open_stream: OpenStream) -> list[str]:
 
 
 class _Walk:
-    """Where the walk stands, and which texts the pickle has put aside to use again."""
+    """Where the walk stands, and which strings the pickle has put aside to use again."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -95,7 +101,7 @@ class _Walk:
 
     def references(self) -> Iterator[tuple[str, str]]:
         """Yield (module, name) of every global of every pickle, to the end of the stream."""
-        top: deque[str | None] = deque([None, None], maxlen=2)  # what the last two pushes were, if texts
+        top: deque[str | None] = deque([None, None], maxlen=2)  # what the last two pushes were, if strings
         inside = False
         while code := self._stream.read(1):
             op = _OPCODES.get(code[0])
@@ -116,7 +122,7 @@ class _Walk:
             raise _NoPickleError
 
     def _move(self, name: str, argument: str, top: "deque[str | None]") -> None:
-        if name in _TEXTS:
+        if name in _STRINGS:
             top.append(argument)
         elif name == "MEMOIZE":
             self._remember(self._puts, top[-1])
@@ -142,7 +148,7 @@ class _Walk:
             self._memo[index] = text
 
     def _argument(self, op: pickletools.OpcodeInfo) -> str:
-        """Read an opcode's argument: as text where it is a text or a number, else passed over."""
+        """Read an opcode's argument: as text where it is a string or a number, else passed over."""
         if op.arg is None:
             return ""
         if op.arg.n == pickletools.UP_TO_NEWLINE:
@@ -153,9 +159,9 @@ class _Walk:
         return str(self._number(op.arg.n))
 
     def _line(self) -> str:
-        line = self._stream.readline(_CHUNK)
+        line = self._stream.readline(CHUNK_BYTES)
         while not line.endswith(b"\n"):
-            more = self._stream.readline(_CHUNK)
+            more = self._stream.readline(CHUNK_BYTES)
             if not more:
                 raise _NoPickleError
             line = line[:_LONGEST_NAME] + more[-1:]
@@ -170,7 +176,7 @@ class _Walk:
     def _text(self, length: int) -> str:
         kept = self._stream.read(min(length, _LONGEST_NAME))
         left = length - len(kept)
-        while left and (passed := self._stream.read(min(left, _CHUNK))):
+        while left and (passed := self._stream.read(min(left, CHUNK_BYTES))):
             left -= len(passed)
         if left:
             raise _NoPickleError
@@ -184,7 +190,7 @@ def _matches(stream: Stream, main_puts: set[int]) -> Iterator[str]:
     module = b"(?:" + b"|".join([_MODULE + _PUT, *gets]) + b")"
     pattern = re.compile(b"(?:" + _BY_OPCODE_C + b"|" + module + _NAME + _PUT + rb"\x93)", re.DOTALL)
     tail = b""
-    while chunk := stream.read(_CHUNK):
+    while chunk := stream.read(CHUNK_BYTES):
         window = tail + chunk
         for found in pattern.finditer(window):
             yield (found[1] or found[2]).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Runs jobs on threads that a stalled connection cannot keep from ending with the program."""
+"""Runs jobs on threads that a stalled connection cannot keep alive, and counts what they have done."""
 
 import queue
 import threading
@@ -9,8 +9,29 @@ from typing import Generic, TypeVar
 from byoc_serving.stopping import Check, carry_on
 
 Job = TypeVar("Job")
+Report = Callable[[int, int], None]
 
 _LOOK_UP_EVERY_S = 0.1
+
+
+def report_nothing(_done: int, _total: int) -> None:
+    """Take a report of bytes done and their total, and do nothing with it."""
+
+
+class Progress:
+    """How many bytes of a total are done; reported one call at a time, whichever thread counts."""
+
+    def __init__(self, total: int, report: Report) -> None:
+        self._total = total
+        self._report = report
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        """Count bytes, fewer than none where they have to come again, and report."""
+        with self._lock:
+            self._done += count
+            self._report(self._done, self._total)
 
 
 class _AbandonedError(BaseException):
@@ -34,17 +55,17 @@ def run_all(
         work: calls `alive` often; it raises once the job is no longer wanted.
         jobs: what to do, in order of their start.
         threads: how many jobs run at once.
-        check: called every 0.1 s from the calling thread; raises when everything shall end.
+        check: called every 0.1 s from the calling thread; raises to cancel everything.
         grace_s: how long, after a failure, to wait for jobs to notice.
     """
-    crew = _Crew(work, list(jobs), threads)
+    pool = _Pool(work, list(jobs), threads)
     try:
-        crew.work_through(check)
+        pool.work_through(check)
     finally:
-        crew.dismiss(grace_s)
+        pool.stop(grace_s)
 
 
-class _Crew(Generic[Job]):
+class _Pool(Generic[Job]):
     """The threads of one run, the jobs that wait for them, and what became of those done."""
 
     def __init__(self, work: Callable[[Job, Check], object], jobs: list[Job], threads: int) -> None:
@@ -52,7 +73,7 @@ class _Crew(Generic[Job]):
         self._count = len(jobs)
         self._waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        self._dismissed = threading.Event()
+        self._stopped = threading.Event()
         for job in jobs:
             self._waiting.put(job)
         size = min(threads, self._count)
@@ -66,9 +87,9 @@ class _Crew(Generic[Job]):
             if (failure := self._next_outcome(check)) is not None:
                 raise failure
 
-    def dismiss(self, grace_s: float) -> None:
+    def stop(self, grace_s: float) -> None:
         """Let no further job begin, and give those under way some time to notice."""
-        self._dismissed.set()
+        self._stopped.set()
         deadline = time.monotonic() + grace_s
         for thread in self._threads:
             if thread.ident is not None:
@@ -83,11 +104,11 @@ class _Crew(Generic[Job]):
                 continue
 
     def _alive(self) -> None:
-        if self._dismissed.is_set():
+        if self._stopped.is_set():
             raise _AbandonedError
 
     def _serve(self) -> None:
-        while not self._dismissed.is_set():
+        while not self._stopped.is_set():
             try:
                 job = self._waiting.get_nowait()
             except queue.Empty:

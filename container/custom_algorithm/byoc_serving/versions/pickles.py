@@ -17,8 +17,8 @@ from typing import IO
 
 from byoc_serving.errors import ModelVersionError
 from byoc_serving.versions.opcodes import OpenStream, Stream, main_references
+from byoc_serving.versions.parts import CHUNK_BYTES
 
-_CHUNK = 1024 * 1024
 _MAIN = b"__main__"
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".p")
 _NOT_AS_IT_SAYS = (
@@ -79,7 +79,7 @@ def _main_reference(open_stream: OpenStream) -> str | None:
 
 def _mentions_main(stream: Stream) -> bool:
     tail = b""
-    while chunk := stream.read(_CHUNK):
+    while chunk := stream.read(CHUNK_BYTES):
         if _MAIN in tail + chunk:
             return True
         tail = chunk[-len(_MAIN) :]
@@ -142,12 +142,12 @@ def _skip_npy_header(file: IO[bytes]) -> None:
     """Pass over the header of an .npy file (numpy.lib.format): an array of objects is a pickle behind it."""
     major = file.read(8)[6:7]
     length_bytes = 2 if major == b"\x01" else 4
-    file.read(min(int.from_bytes(file.read(length_bytes), "little"), _CHUNK))
+    file.read(min(int.from_bytes(file.read(length_bytes), "little"), CHUNK_BYTES))
 
 
 @contextmanager
 def _open_zlib(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("rb") as file, io.BufferedReader(_ZlibReader(file), _CHUNK) as stream:
+    with path.open("rb") as file, io.BufferedReader(_ZlibReader(file), CHUNK_BYTES) as stream:
         yield stream
 
 
@@ -163,7 +163,7 @@ class _ZlibReader(io.RawIOBase):
 
     def readinto(self, buffer: "memoryview") -> int:  # type: ignore[override]
         while not self._inflater.eof:
-            packed = self._inflater.unconsumed_tail or self._file.read(_CHUNK)
+            packed = self._inflater.unconsumed_tail or self._file.read(CHUNK_BYTES)
             data = self._inflater.decompress(packed, len(buffer))
             if data:
                 buffer[: len(data)] = data

@@ -22,10 +22,10 @@ from byoc_serving.versions.manifest import (
     read_manifest_bytes,
     verify_files,
 )
-from byoc_serving.versions.parallel import run_all
+from byoc_serving.versions.parallel import Progress, Report, report_nothing, run_all
 from byoc_serving.versions.paths import MANIFEST_NAME
-from byoc_serving.versions.progress import Progress, Report, report_nothing
 from byoc_serving.versions.s3 import (
+    CONNECTIONS,
     BrokenTransferError,
     Location,
     ObjectMissingError,
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pull")
 
-CONNECTIONS = 12
 ATTEMPTS = 4
 _FIRST_WAIT_S = 0.2
 
@@ -98,17 +97,20 @@ def pull(  # noqa: PLR0913 - three things to say, four seams
         model_dir: where to; made if need be.
         expected_sha256: the manifest's digest, known from elsewhere than the bucket.
         progress: told the bytes done and their total, from several threads but one call at a time.
-        check: asked often; raises to stop the pull.
+        check: called often; raises to cancel the pull.
         client: an S3 client for CONNECTIONS threads.
         sleep: waits, in seconds, before a part is tried again.
 
     Raises:
-        ModelVersionError: manifest or files are not what was promised.
+        ModelVersionError: manifest or files are not what was promised, or are those of another version than
+            the URI names.
         StorageError: S3 or the disk failed.
     """
     location = location_from(uri)
     source = S3Source(location, client or make_client(CONNECTIONS))
-    return fetch(source, model_dir, expected_sha256, progress=progress, check=check, sleep=sleep)
+    return fetch(
+        source, model_dir, expected_sha256, place=location, progress=progress, check=check, sleep=sleep
+    )
 
 
 def fetch(  # noqa: PLR0913 - as pull
@@ -116,14 +118,20 @@ def fetch(  # noqa: PLR0913 - as pull
     model_dir: Path,
     expected_sha256: str | None,
     *,
+    place: Location | None = None,
     progress: Report = report_nothing,
     check: Check = carry_on,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Manifest:
-    """Put a model version from any source into a directory, as pull does from S3."""
+    """Put a model version from any source into a directory, as pull does from S3.
+
+    Where a place is given, its last two folders must be the name and the version that the manifest states.
+    """
     content = check_manifest_size(source.manifest())
     check_manifest_digest(content, expected_sha256)
     manifest = parse_manifest(content)
+    if place is not None:
+        _check_place(place, manifest)
     if _is_in_place(model_dir, content, manifest, check):
         log.info(f"{model_dir} already holds {manifest.name} {manifest.version}, verified")
         return manifest
@@ -135,6 +143,15 @@ def fetch(  # noqa: PLR0913 - as pull
         run_all(transfer.fetch_part, parts_of(manifest), threads=CONNECTIONS, check=check)
         install(staging, manifest, content, check)
     return manifest
+
+
+def _check_place(place: Location, manifest: Manifest) -> None:
+    own = f"{manifest.name}/{manifest.version}/"
+    if not f"/{place.prefix}".endswith(f"/{own}"):
+        raise ModelVersionError(
+            f"Wrong version: {place.uri} holds {own} by its manifest, which was written over or copied. "
+            "Give the URI that the upload printed, or upload the version again."
+        )
 
 
 def _is_in_place(model_dir: Path, content: bytes, manifest: Manifest, check: Check) -> bool:

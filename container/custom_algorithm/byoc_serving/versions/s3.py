@@ -9,19 +9,24 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from byoc_serving.errors import StorageError
-from byoc_serving.versions.digests import CHUNK_BYTES
+from byoc_serving.versions.parts import CHUNK_BYTES
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_s3.client import S3Client
 
+CONNECTIONS = 12  # at once, to upload as to pull
+_LONGEST_QUOTE = 400  # of what AWS says; 1,024 characters are left for the whole failure
+
 _DENIED = (
-    "Access denied: {uri}. Allow s3:GetObject (to pull) or s3:PutObject (to upload) on it in the role. "
-    "Without s3:ListBucket S3 gives the same answer for an object that does not exist."
+    "Access denied: {uri}: {message}. Allow s3:GetObject (to pull) or s3:PutObject (to upload) on it in the "
+    "role. Without s3:ListBucket S3 gives the same answer for an object that does not exist."
 )
 _BAD_CREDENTIALS = (
-    "Bad credentials: {uri}: S3 refused them ({code}). Renew them, and check the region and the clock."
+    "Bad credentials: {uri}: S3 refused them ({code}: {message}). Renew them, and check the region and the "
+    "clock."
 )
+_NOT_LOGGED_IN = "Bad credentials: {uri}: {error} Log in again: aws sso login, or aws login."
 _REASONS = {
     "NoSuchBucket": "No such bucket: {uri}. Check its name and the region, or create it.",
     "NoSuchKey": "Object missing: {uri} is not in S3. Check the model version's URI, or upload it again.",
@@ -33,6 +38,9 @@ _REASONS = {
     "SignatureDoesNotMatch": _BAD_CREDENTIALS,
     "ExpiredToken": _BAD_CREDENTIALS,
     "InvalidToken": _BAD_CREDENTIALS,
+    "TokenRefreshRequired": _BAD_CREDENTIALS,
+    "ExpiredTokenException": _BAD_CREDENTIALS,
+    "InvalidClientTokenId": _BAD_CREDENTIALS,
     "RequestTimeTooSkewed": _BAD_CREDENTIALS,
     "InvalidRange": "Wrong size: {uri} is shorter than its manifest says. Upload the version again.",
 }
@@ -69,6 +77,7 @@ _KINDS: dict[str, type[StorageError]] = {
     "403": AccessDeniedError,
     "PreconditionFailed": ObjectExistsError,
     "ConditionalRequestConflict": ObjectExistsError,
+    "RequestTimeout": BrokenTransferError,  # status 400: the socket was idle for too long
 }
 
 
@@ -99,9 +108,17 @@ def location_from(uri: str) -> Location:
     Raises:
         StorageError: it is no such URI.
     """
-    parts = urlsplit(uri)
+    if uri.startswith("s3://arn:"):
+        raise StorageError(
+            f"Bad location: {uri!r} has an ARN for a bucket. Give the bucket's name, or the access point's "
+            "alias, which ends in -s3alias: s3://bucket/prefix."
+        )
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or "//" in parts.path:
-        raise StorageError(f"Bad location: {uri!r} is no s3://bucket/prefix. Give one.")
+        raise StorageError(f"Bad location: {uri!r} is not an s3:// URI. Give s3://bucket/prefix.")
     prefix = parts.path.strip("/")
     return Location(parts.netloc, f"{prefix}/" if prefix else "")
 
@@ -195,10 +212,12 @@ def explained(uri: str) -> Iterator[None]:
 
 
 def _explain_answer(error: "ClientError", uri: str) -> StorageError:
-    code = error.response.get("Error", {}).get("Code", "Unknown")
+    told = error.response.get("Error", {})
+    code = told.get("Code", "Unknown")
+    message = told.get("Message", "no reason was given").rstrip(". ")[:_LONGEST_QUOTE]
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if reason := _REASONS.get(code):
-        return _KINDS.get(code, StorageError)(reason.format(uri=uri, code=code))
+        return _KINDS.get(code, StorageError)(reason.format(uri=uri, code=code, message=message))
     kind = BrokenTransferError if status >= 500 else _KINDS.get(code, StorageError)
     return kind(f"S3 refused: {uri}: {error}")
 
@@ -212,8 +231,11 @@ def _explain_failure(error: "BotoCoreError", uri: str) -> StorageError:
             | exceptions.PartialCredentialsError()
             | exceptions.CredentialRetrievalError()
             | exceptions.ProfileNotFound()
+            | exceptions.NoAuthTokenError()
         ):
             return StorageError(_NO_CREDENTIALS.format(uri=uri, error=error))
+        case exceptions.SSOError() | exceptions.LoginError() | exceptions.TokenRetrievalError():
+            return StorageError(_NOT_LOGGED_IN.format(uri=uri, error=error))
         case (
             exceptions.EndpointConnectionError()
             | exceptions.ConnectTimeoutError()

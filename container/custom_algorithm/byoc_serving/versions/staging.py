@@ -14,12 +14,12 @@ from pathlib import Path
 from byoc_serving.errors import ModelVersionError, StorageError
 from byoc_serving.stopping import Check, carry_on
 from byoc_serving.versions.manifest import Manifest, read_manifest
-from byoc_serving.versions.paths import MANIFEST_NAME, STAGING_PREFIX
+from byoc_serving.versions.paths import MANIFEST_NAME, STAGING_PREFIX, linked_part
 
 
 @dataclass(frozen=True)
 class Staging:
-    """A hidden folder in the model directory, thus on the same file system: `new` holds what shall go in."""
+    """A hidden folder in the model directory, thus on the same file system: `new` holds what is to go in."""
 
     model_dir: Path
     new: Path
@@ -130,6 +130,8 @@ def _paths_of_earlier(model_dir: Path) -> list[str]:
 def _move(source: Path, path: str, target: Path, undo: ExitStack) -> None:
     if not os.path.lexists(source / path):
         return
+    if (link := linked_part(source, path)) and link != source / path:
+        raise StorageError(f"Cannot write: {link} is a link to another folder. Remove it.")
     if (source / path).is_dir() and not (source / path).is_symlink():
         raise StorageError(
             f"Cannot write: {source / path} is a folder that belongs to no model version. Remove it."

@@ -2,15 +2,13 @@
 
 import hashlib
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from byoc_serving.errors import ModelVersionError, StorageError
 from byoc_serving.stopping import Check, carry_on
-from byoc_serving.versions.digests import CHUNK_BYTES
-from byoc_serving.versions.file_part import FilePart
 from byoc_serving.versions.manifest import (
     LARGEST_MANIFEST_BYTES,
     FileEntry,
@@ -18,10 +16,11 @@ from byoc_serving.versions.manifest import (
     manifest_bytes,
     parse_manifest,
 )
-from byoc_serving.versions.parallel import run_all
+from byoc_serving.versions.parallel import Progress, Report, report_nothing, run_all
+from byoc_serving.versions.parts import CHUNK_BYTES, FilePart
 from byoc_serving.versions.paths import MANIFEST_NAME, check_paths
-from byoc_serving.versions.progress import Progress, Report, report_nothing
 from byoc_serving.versions.s3 import (
+    CONNECTIONS,
     AccessDeniedError,
     Location,
     ObjectExistsError,
@@ -39,12 +38,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("upload")
 
-CONNECTIONS = 8
-
 
 @dataclass(frozen=True)
 class UploadedVersion:
-    """Where a version lies, and the digest of the manifest that lies there."""
+    """Where a version lies, the digest of the manifest that lies there, and whether it lay there before."""
 
     uri: str
     version: str
@@ -72,7 +69,7 @@ def upload(  # noqa: PLR0913 - three things to say, three seams
         manifest: what describe returned for it.
         destination: s3://bucket/prefix.
         progress: told the bytes done and their total, from several threads but one call at a time.
-        check: asked often; raises to stop the upload.
+        check: called often; raises to cancel the upload.
         client: an S3 client for CONNECTIONS threads.
 
     Raises:
@@ -175,7 +172,7 @@ class _Upload:
         start, length = entry.part_range(index)
         expected = entry.parts[index] if entry.parts else entry.sha256
         path = self.model_dir / entry.path
-        with FilePart(path, start, length, alive, file_size=entry.size) as part:
+        with closing(FilePart(path, start, length, alive, file_size=entry.size)) as part:
             try:
                 with explained(self.location.uri + entry.path):
                     self._put(entry, index, part, expected)
@@ -246,7 +243,7 @@ class _Upload:
 
 
 def _body_of(part: FilePart) -> Any:  # noqa: ANN401 - botocore asks for read, seek and tell alone
-    """Return what botocore shall send; for a file it asks S3's leave first, which costs a round trip."""
+    """Return what botocore is to send; for a file it asks S3's leave first, which costs a round trip."""
     return part.read() if len(part) <= CHUNK_BYTES else part
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from byoc_serving.errors import ModelVersionError, StorageError
 from byoc_serving.stopping import StopRequest
 from byoc_serving.versions.archives import unpack
-from byoc_serving.versions.digests import CHUNK_BYTES
 from byoc_serving.versions.manifest import (
     FileEntry,
     Manifest,
@@ -15,8 +14,9 @@ from byoc_serving.versions.manifest import (
     read_manifest_bytes,
     verify_files,
 )
+from byoc_serving.versions.parallel import Report, report_nothing
+from byoc_serving.versions.parts import chunks
 from byoc_serving.versions.paths import MANIFEST_NAME
-from byoc_serving.versions.progress import Report, report_nothing
 from byoc_serving.versions.pull import fetch
 from byoc_serving.versions.s3 import BrokenTransferError
 from byoc_serving.versions.staging import install, staged
@@ -39,7 +39,7 @@ class FolderSource:
         try:
             with path.open("rb", buffering=0) as file:
                 file.seek(start)
-                while left > 0 and (chunk := file.read(min(CHUNK_BYTES, left))):
+                for chunk in chunks(file, left):
                     left -= len(chunk)
                     yield chunk
         except FileNotFoundError as error:
