@@ -108,7 +108,10 @@ def test_a_traceback_is_shown_in_the_terminal_and_not_to_the_caller(debug_server
     assert server.caller.request("GET", "/console").status == 404
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+)
 def test_a_signal_ends_all_of_it(debug_server, number, status):
     server = debug_server(ANSWERS.format(["up"]))
     server.answers(["up"])
@@ -116,6 +119,18 @@ def test_a_signal_ends_all_of_it(debug_server, number, status):
     assert server.process.wait(10) == status
     assert eventually(lambda: not processes_with(str(server.program)))
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_hangup_that_nohup_ignores_ends_nothing(debug_server):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        server = debug_server(ANSWERS.format(["up"]))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    server.answers(["up"])
+    server.process.send_signal(signal.SIGHUP)
+    server.script.write_text(ANSWERS.format(["still"]))
+    server.answers(["still"])
 
 
 def test_the_model_that_main_py_kept_comes_first(debug_server, tmp_path):

@@ -58,9 +58,9 @@ def test_the_library_imports_neither_the_programs_nor_apps(path):
 @pytest.mark.parametrize(
     ("room", "others"),
     [
-        ("formats", {"errors", "messages"}),
+        ("formats", {"errors"}),
         ("versions", {"errors", "settings", "stopping"}),
-        ("supervision", {"errors", "logs", "settings", "versions"}),
+        ("supervision", {"errors", "logs", "messages", "settings", "versions"}),
     ],
 )
 def test_the_rooms_of_the_library_know_only_what_lies_below_them(room, others):

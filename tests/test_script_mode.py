@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from byoc_serving.invocation import Invocations
-from byoc_serving.messages import Request
+from byoc_serving.invocation import Invocations, Request
 from byoc_serving.settings import Settings
 
 SCRIPTS = Path(__file__).parent / "fixtures" / "script_mode"
@@ -106,7 +105,7 @@ def test_a_pickle_may_name_the_scripts_own_module_and_its_packages(ask, tmp_path
 
 def test_sagemaker_program_names_another_script(ask):
     response = ask("another_name", b'{"name": "SageMaker"}', program="train_and_serve.py")
-    assert (response.status, response.body) == (200, b"hello SageMaker")
+    assert (response.status, json.loads(response.body)) == (200, "hello SageMaker")
 
 
 def test_a_model_may_be_anything_even_empty(ask):

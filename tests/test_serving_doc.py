@@ -3,14 +3,18 @@
 import re
 import shlex
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from byoc_serving import errors
 from byoc_serving.formats.codecs import DECODERS, decode
 from byoc_serving.formats.negotiation import media_type
+from byoc_serving.loading import Loading
 from byoc_serving.settings import Settings
+from byoc_serving.supervision.health import State
 from flask_server import ECHO, apps_with, own_imports, serving
 from predictor import create_app
 
@@ -37,6 +41,20 @@ def test_each_body_becomes_what_the_table_says(content_type, body, becomes):
 def test_the_table_has_every_format():
     named = {content_type for content_type, _, _ in ROWS} | set(re.findall(r"`(application/[\w.-]+)`", TEXT))
     assert set(DECODERS) <= named | {"text/csv"}
+
+
+def test_the_table_of_errors_has_every_status_of_the_app_and_of_nginx():
+    listed = re.findall(r"^\| ([45]\d\d(?:, \d+)*) \|", TEXT, re.MULTILINE)
+    nginx = (ROOT / "container" / "custom_algorithm" / "nginx.conf").read_text()
+    answered = {int(status) for status in re.findall(r"error_page (\d+)", nginx)}
+    answered |= {int(kind.status) for kind in vars(errors).values() if hasattr(kind, "status")} | {500, 503}
+    assert {int(status) for row in listed for status in row.split(", ")} == answered
+
+
+def test_the_table_of_ping_has_every_state():
+    section = TEXT.partition("## What /ping says")[2].partition("## Errors")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(State)
+    assert set(get_args(get_type_hints(Loading)["state"])) <= set(State)
 
 
 @pytest.fixture(scope="module")

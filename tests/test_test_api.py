@@ -102,19 +102,31 @@ def test_standard_input_is_json_unless_said(url):
     assert json.loads(call("--url", url, "--file", "-", sent="[1]").stdout)[1] == "application/json"
 
 
-def test_the_repositorys_dummy_data_is_the_default(url):
-    got = call("--url", url)
-    assert json.loads(got.stdout)[:2] == [test_api.DUMMY_DATA.read_text(), "text/csv"]
-
-
-def test_in_the_image_the_manifests_sample_rows_are(url, tmp_path):
-    client = tmp_path / "program" / "custom" / "test_api.py"
-    client.parent.mkdir(parents=True)
+@pytest.fixture
+def client(tmp_path):
+    """The client in a program folder of its own, with no model yet."""
+    client = tmp_path / "program" / "test_api.py"
+    client.parent.mkdir()
     client.write_bytes(CLIENT.read_bytes())
-    (tmp_path / "ml" / "model").mkdir(parents=True)
-    (tmp_path / "ml" / "model" / "manifest.json").write_text('{"sample_rows": [[1, 2], [3, 4]]}')
+    return client
+
+
+def keep(model, rows):
+    model.mkdir(parents=True)
+    (model / "manifest.json").write_text(json.dumps({"sample_rows": rows}))
+
+
+def test_on_a_laptop_the_sample_rows_of_the_kept_model_are_the_default(url, client, tmp_path):
+    keep(client.parent / "apps" / ".temps" / "model", ["a lovely day"])
+    keep(tmp_path / "ml" / "model", [[1, 2]])
     got = call("--url", url, client=client, SAGEMAKER_BASE_DIR=str(tmp_path / "ml"))
-    assert json.loads(got.stdout)[:2] == ['{"instances": [[1, 2], [3, 4]]}', "application/json"]
+    assert json.loads(got.stdout)[:2] == ['["a lovely day"]', "application/json"]
+
+
+def test_in_the_image_the_manifests_sample_rows_are(url, client, tmp_path):
+    keep(tmp_path / "ml" / "model", [[1, 2], [3, 4]])
+    got = call("--url", url, client=client, SAGEMAKER_BASE_DIR=str(tmp_path / "ml"))
+    assert json.loads(got.stdout)[:2] == ["[[1, 2], [3, 4]]", "application/json"]
 
 
 def test_with_nothing_to_send_it_says_so(tmp_path):
@@ -194,10 +206,26 @@ def test_a_server_that_does_not_answer_in_time_is_one_clear_line(monkeypatch):
 
 @pytest.mark.parametrize(
     "options",
-    [["--file", "nowhere.csv"], ["--file", "/"], ["--url", "nonsense"], ["--url", "http://[", "--file", "-"]],
+    [
+        ["--file", "nowhere.csv"],
+        ["--file", "/"],
+        ["--url", "nonsense"],
+        ["--url", "http://[", "--file", "-"],
+        ["--url", "file:///etc/hostname", "--file", "-"],
+        ["--url", "ftp://127.0.0.1/x", "--file", "-"],
+        ["--url", "http:///invocations", "--file", "-"],
+        ["--url", "http://127.0.0.1:port/", "--file", "-"],
+        ["--url", "//127.0.0.1/", "--file", "-"],
+    ],
 )
 def test_what_cannot_be_used_is_one_clear_line_and_status_2(options):
     got = call(*options, sent="1")
     assert (got.returncode, got.stdout) == (2, "")
     assert len(got.stderr.splitlines()) == 1
     assert options[1] in got.stderr
+
+
+def test_a_header_that_cannot_be_sent_is_one_clear_line_and_status_2(url):
+    got = call("--url", url, "--file", "-", "--accept", "text/csv\n", sent="1")
+    assert (got.returncode, len(got.stderr.splitlines())) == (2, 1)
+    assert "cannot be sent" in got.stderr

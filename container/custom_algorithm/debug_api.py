@@ -1,8 +1,10 @@
 """The debug server: the Flask app on loopback, started again by every edit in apps/."""
 
 import argparse
+import importlib.util
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +14,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from werkzeug.serving import make_server
+try:
+    from werkzeug.serving import make_server
+except ModuleNotFoundError as error:
+    sys.exit(f"debug_api.py: {error}. Run `. .venv/bin/activate` first; `make demo` makes that environment.")
 
 from byoc_serving.errors import ServingError
 from byoc_serving.invocation import Invocations
@@ -39,11 +44,11 @@ def main(arguments: list[str]) -> int:
         train = settings.apps_dir / "main.py"
         return _refuse(f"There is no model in {place}. Train one first: python {os.path.relpath(train)}")
     if args.socket is not None:
-        return _serve(settings, model_dir, args.socket)
+        return _serve(settings, model_dir, args.socket, args.lifeline)
     try:
         listening = socket.create_server((HOST, args.port))
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
+    except (OSError, OverflowError) as error:
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it is over 65535"
         return _refuse(f"Port {args.port} cannot be used: {reason}. Give another with --port.")
     with listening:
         port = listening.getsockname()[1]
@@ -75,16 +80,21 @@ def _stamp(path: Path) -> tuple[Path, tuple[int, int]] | None:
 def _supervise(arguments: list[str], listening: socket.socket, look: Callable[[], Stamps]) -> int:
     """Run the server in a process of its own, over our socket, so that nothing in apps/ can end us.
 
-    Callers wait in the socket while the process is started again.
+    Callers wait in the socket while the process is started again. It ends with us, however we end: it holds
+    a pipe of which we alone have the other end.
     """
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    handle = str(listening.fileno())
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    lifeline, _held = os.pipe()
+    handles = {"--socket": listening.fileno(), "--lifeline": lifeline}
+    options = [text for name, handle in handles.items() for text in (name, str(handle))]
     # -B: a file edited twice within a second would run from its older bytecode
-    command = [sys.executable, "-B", str(Path(__file__).resolve()), *arguments, "--socket", handle]
+    command = [sys.executable, "-B", str(Path(__file__).resolve()), *arguments, *options]
     try:
         while True:
             before = look()
-            with subprocess.Popen(command, pass_fds=[listening.fileno()]) as server:
+            with subprocess.Popen(command, pass_fds=list(handles.values())) as server:
                 try:
                     edited = _edited(before, look, server)
                 finally:
@@ -113,16 +123,45 @@ def _end(server: subprocess.Popen[bytes]) -> None:
         server.kill()
 
 
-def _serve(settings: Settings, model_dir: Path, handle: int) -> int:
+def _serve(settings: Settings, model_dir: Path, handle: int, lifeline: int) -> int:
     """Serve over an inherited socket; a model that cannot be loaded is said, and answered with 503."""
-    logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s%(of_request)s"))
+    handler.addFilter(_with_its_request)
+    logging.basicConfig(level=settings.log_level, handlers=[handler])
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # each invocation has its line already
+    threading.Thread(target=_end_with, args=[lifeline], name="lifeline", daemon=True).start()
+    _warn_of_pandas(settings)
     app = create_app(settings, model_dir)
     loading = [app.extensions["invocations"]]
     threading.Thread(target=_load, args=loading, name="loading", daemon=True).start()
     # No interactive debugger: it would show tracebacks to the caller, and run what the caller types.
     make_server(HOST, 0, app, threaded=True, fd=handle).serve_forever()
     return 0
+
+
+def _with_its_request(record: logging.LogRecord) -> bool:
+    """Give a line of the log the id that the caller of a failed request was told."""
+    request_id = getattr(record, "request_id", None)
+    record.of_request = f" (id {request_id})" if request_id else ""
+    return True
+
+
+def _warn_of_pandas(settings: Settings) -> None:
+    """Say when this environment has pandas and the image would not: tables with names differ then."""
+    needed = [settings.apps_dir / name for name in ("requirements.txt", "requirements.lock")]
+    named = any(re.search(r"(?m)^pandas\b", file.read_text()) for file in needed if file.exists())
+    if not named and importlib.util.find_spec("pandas"):
+        _say(
+            "Note: pandas is installed here and is not in apps/requirements.txt. Rows with names are "
+            "a DataFrame here, and an array in the image."
+        )
+
+
+def _end_with(lifeline: int) -> None:
+    """End this process when whoever holds the pipe's other end has ended: nothing is ever written to it."""
+    os.read(lifeline, 1)
+    os._exit(0)
 
 
 def _load(invocations: Invocations) -> None:
@@ -145,7 +184,8 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     parser.add_argument(
         "--model", type=Path, help="its folder; default: apps/.temps/model, then /opt/ml/model"
     )
-    parser.add_argument("--socket", type=int, help=argparse.SUPPRESS)  # how we start our own server process
+    for name in ("--socket", "--lifeline"):  # how we start our own server process
+        parser.add_argument(name, type=int, help=argparse.SUPPRESS)
     return parser
 
 

@@ -11,9 +11,9 @@ import flask
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
-from byoc_serving.invocation import Invocations
+from byoc_serving.invocation import Invocations, Request, Response, error_response, refusal
 from byoc_serving.logs import log_to_stdout
-from byoc_serving.messages import Request, Response, error_response, refusal
+from byoc_serving.messages import too_large_message
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
 
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -45,10 +45,11 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
 
     @app.route("/ping", methods=["GET", "POST"])
     def ping() -> flask.Response:
-        invocations.start_loading()
-        if invocations.state == "ready":
-            return flask.jsonify(status="ready")
-        answer = flask.jsonify(status=invocations.state, reason=invocations.reason)
+        invocations.loading.start()
+        state, reason = invocations.loading.state, invocations.loading.reason
+        if state == "ready":
+            return flask.jsonify(status=state)
+        answer = flask.jsonify(status=state, reason=reason)
         answer.status_code = HTTPStatus.SERVICE_UNAVAILABLE
         return answer
 
@@ -105,8 +106,7 @@ def _refusal(error: HTTPException, settings: Settings) -> Response:
             return refusal(MethodNotAllowedError(f"{flask.request.path} does not take {method}."))
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             _read_the_rest(flask.request)
-            limit = f"{settings.max_payload_mb} MB"
-            message = f"The body is over {limit}. Send less at once, or raise SAGEMAKER_MAX_PAYLOAD_IN_MB."
+            message = too_large_message(settings.max_payload_mb)
             return refusal(PayloadTooLargeError(message, limit_bytes=settings.max_payload_bytes))
     return error_response(error.code or 500, type(error).__name__, error.description or error.name)
 

@@ -7,13 +7,14 @@ import os
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 URL = "http://127.0.0.1:8080/invocations"
-DUMMY_DATA = Path(__file__).resolve().parent / ".." / ".." / "dummy_data" / "breast_cancer.csv"
+HERE = Path(__file__).resolve().parent
 TIMEOUT_S = 70  # an endpoint gives its container 60 (SageMaker developer guide, your own inference code)
 
 CONTENT_TYPES = {
@@ -48,7 +49,7 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     """Send one request, print the answer; return the exit status."""
     args = _parser().parse_args(arguments)
     try:
-        body, guessed_type = body_of(args.file, DUMMY_DATA, environ)
+        body, guessed_type = body_of(args.file, environ)
         answer = post(args.url, body, args.content_type or guessed_type, args.accept)
     except UsageError as error:
         return _complain(str(error), 2)
@@ -61,19 +62,20 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
     return _write(answer.body if ended else answer.body + b"\n")
 
 
-def body_of(file: str | None, dummy_data: Path, environ: Mapping[str, str]) -> tuple[bytes, str]:
+def body_of(file: str | None, environ: Mapping[str, str]) -> tuple[bytes, str]:
     """Return what to send and its content type, by the file's suffix.
 
-    Without a file: the repository's dummy data, or, in the image, the sample rows of the model's manifest.
+    Without a file: the sample rows in the manifest of the model that main.py kept, or of /opt/ml/model.
 
     Raises:
         UsageError: there is nothing to send.
     """
     if file == "-":
         return sys.stdin.buffer.read(), "application/json"
-    if file is None and not dummy_data.is_file():
-        return _sample_rows(Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml", "model", "manifest.json"))
-    path = Path(file) if file is not None else dummy_data
+    if file is None:
+        opt_ml = Path(environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml")
+        return _sample_rows([HERE / "apps" / ".temps" / "model", opt_ml / "model"])
+    path = Path(file)
     try:
         return path.read_bytes(), CONTENT_TYPES.get(path.suffix.lower(), "application/octet-stream")
     except OSError as error:
@@ -84,9 +86,10 @@ def post(url: str, body: bytes, content_type: str, accept: str | None) -> Answer
     """Send a body as it is and return the answer, whatever its status.
 
     Raises:
-        UsageError: the URL is none.
+        UsageError: it is not a URL of HTTP, or a header cannot be sent.
         NoAnswerError: nobody listens there, or no whole answer came in TIMEOUT_S.
     """
+    _check(url)
     headers = {"Content-Type": content_type} | ({"Accept": accept} if accept else {})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     started = time.perf_counter()
@@ -100,7 +103,7 @@ def post(url: str, body: bytes, content_type: str, accept: str | None) -> Answer
     except (OSError, http.client.HTTPException) as error:
         raise NoAnswerError(_no_answer(url, error)) from None
     except ValueError as error:
-        raise UsageError(f"{url} cannot be used: {error}. Give a URL such as {URL}.") from None
+        raise UsageError(f"The request cannot be sent to {url}: {error}.") from None
     return Answer(status, kind, answered, (time.perf_counter() - started) * 1000)
 
 
@@ -113,16 +116,26 @@ def message_in(body: bytes) -> str:
         return body.decode(errors="replace").strip() or "The answer is empty."
 
 
-def _sample_rows(manifest: Path) -> tuple[bytes, str]:
+def _check(url: str) -> None:
     try:
-        rows = json.loads(manifest.read_bytes())["sample_rows"]
-    except (OSError, ValueError, KeyError, TypeError):
-        rows = None
-    if not rows:
-        raise UsageError(
-            f"No {DUMMY_DATA.name} and no sample rows in {manifest}. Say with --file what to send."
-        )
-    return json.dumps({"instances": rows}).encode(), "application/json"
+        parts = urllib.parse.urlsplit(url)
+        is_http = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_http = False
+    if not is_http:
+        raise UsageError(f"{url} is not a URL of HTTP. Begin with http://, as in {URL}.")
+
+
+def _sample_rows(models: Sequence[Path]) -> tuple[bytes, str]:
+    for model in models:
+        try:
+            rows = json.loads((model / "manifest.json").read_bytes())["sample_rows"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if rows:
+            return json.dumps(rows).encode(), "application/json"
+    places = " nor in ".join(str(model) for model in models)
+    raise UsageError(f"There is no manifest with sample_rows in {places}. Say with --file what to send.")
 
 
 def _no_answer(url: str, error: Exception) -> str:
@@ -141,7 +154,9 @@ def _no_answer(url: str, error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="test_api.py", description=__doc__)
     parser.add_argument("--url", default=URL, help="default: %(default)s")
-    parser.add_argument("--file", help="what to send; - is standard input; default: the dummy data")
+    parser.add_argument(
+        "--file", help="what to send; - is standard input; default: the manifest's sample rows"
+    )
     parser.add_argument("--content-type", help="default: by the file's suffix")
     parser.add_argument("--accept", help="such as text/csv; default: the server's own")
     return parser

@@ -1,12 +1,16 @@
 """algorithm: apps/ is bound once, in SageMaker's convention, and what is missing is named."""
 
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import pytest
 
-from byoc_serving.algorithm import Context, bind, load_model, training_function
+from byoc_serving.algorithm import Context, bind, is_meant_for_the_process, load_model, training_function
 from byoc_serving.errors import AlgorithmError
 from byoc_serving.settings import Settings
+from byoc_serving.stopping import StoppedError
 
 MODEL_AND_PREDICT = "def model_fn(model_dir): return {}\ndef predict_fn(data, model): return data\n"
 
@@ -77,6 +81,7 @@ def test_the_context_answers_as_that_of_aws_containers():
             r"cannot be imported: RuntimeError: bad day \(apps/inference\.py, line 1\)",
         ),
         ("import sys; sys.exit(4)\n", r"cannot be imported: SystemExit: 4"),
+        ("raise GeneratorExit\n", r"cannot be imported: GeneratorExit \(apps/inference\.py, line 1\)"),
         (
             MODEL_AND_PREDICT + "def transform_fn(model, data, content_type, accept): pass\n",
             r"has transform_fn and predict_fn\. Keep one or the other",
@@ -102,6 +107,68 @@ def test_a_model_fn_that_fails_names_the_files_it_found(apps, tmp_path):
         AlgorithmError, match=r"model_fn failed: ValueError: bad format .*holds model\.txt \(8 bytes\)"
     ):
         load_model(algorithm, model_dir)
+
+
+@pytest.mark.parametrize(
+    "act",
+    ["raise asyncio.CancelledError", "raise GeneratorExit", "sys.exit(3)", "raise BaseException", "1 / 0"],
+)
+def test_whatever_model_fn_raises_is_its_failure(apps, act):
+    algorithm = bound(apps, f"import asyncio, sys\ndef model_fn(model_dir): {act}\n")
+    with pytest.raises(AlgorithmError, match=r"model_fn failed: \w+(: \S.*)? \(apps/inference\.py, line 2"):
+        load_model(algorithm, apps)
+
+
+GUNICORNS = "sys.modules['the_handler'].run()"
+
+
+@pytest.fixture
+def handler(monkeypatch):
+    """A handler of gunicorn's for a signal that comes while the user's code runs: it leaves by sys.exit."""
+    handler = {"__name__": "gunicorn.workers.base"}
+    exec("import sys\ndef run(): sys.exit(1)\n", handler)
+    module = ModuleType("the_handler")
+    module.run = handler["run"]
+    monkeypatch.setitem(sys.modules, "the_handler", module)
+
+
+@pytest.fixture
+def pythons_own_sigint():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("act", "raised"),
+    [(GUNICORNS, SystemExit), ("raise KeyboardInterrupt", KeyboardInterrupt)],
+)
+def test_what_a_signal_raises_ends_the_load_and_the_import(apps, handler, pythons_own_sigint, act, raised):
+    algorithm = bound(apps, f"import sys\ndef model_fn(model_dir): {act}\n")
+    with pytest.raises(raised):
+        load_model(algorithm, apps)
+    with pytest.raises(raised):
+        bound(apps, f"import sys\n{act}\n", program="other.py")
+
+
+@pytest.mark.parametrize("act", ["raise KeyboardInterrupt", GUNICORNS])
+def test_in_another_thread_nothing_comes_from_a_signal(apps, handler, pythons_own_sigint, act):
+    algorithm = bound(apps, f"import sys\ndef model_fn(model_dir): {act}\n")
+    with ThreadPoolExecutor() as threads, pytest.raises(AlgorithmError):
+        threads.submit(load_model, algorithm, apps).result()
+
+
+def test_a_keyboard_interrupt_is_believed_only_where_ctrl_c_raises_one():
+    """gunicorn has a handler of its own for SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        assert not is_meant_for_the_process(KeyboardInterrupt())
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_request_to_stop_is_meant_for_the_process():
+    assert is_meant_for_the_process(StoppedError(signal.SIGTERM))
 
 
 @pytest.mark.parametrize("content", ["no file", "nothing: there is no such directory"])
@@ -158,7 +225,12 @@ def test_the_training_function_is_train_of_main(apps):
 
 
 @pytest.mark.parametrize(
-    ("script", "message"), [(None, "main.py is missing"), ("x = 1\n", "main.py has no train")]
+    ("script", "message"),
+    [
+        (None, r"apps/main\.py is missing"),
+        ("x = 1\n", r"apps/main\.py has no train\("),
+        ("raise GeneratorExit\n", r"apps/main\.py cannot be imported: GeneratorExit"),
+    ],
 )
 def test_a_missing_training_function_is_named(apps, script, message):
     if script:

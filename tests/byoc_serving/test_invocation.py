@@ -1,13 +1,15 @@
 import json
 import logging
+import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from byoc_serving import loading
 from byoc_serving.errors import NotReadyError, ServingError
-from byoc_serving.invocation import Invocations
-from byoc_serving.messages import Request
+from byoc_serving.invocation import Invocations, Request
 from byoc_serving.settings import Settings
 from flask_server import ECHO, apps_with, own_imports, write_manifest
 
@@ -141,46 +143,60 @@ def test_the_context_tells_of_the_request_and_takes_headers_for_the_answer(invoc
     assert response.headers == {"X-Amzn-SageMaker-Custom-Attributes": "C=1"}
 
 
-@pytest.mark.parametrize("value", ["a\\r\\nSet-Cookie: b", "é"])
-def test_a_header_that_would_break_the_answer_is_the_algorithms_failure(invocations, value):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-A", "a\\r\\nSet-Cookie: b"),
+        ("X-A", "é"),
+        ("X A", "1"),
+        ("", "1"),
+        ("X-A:", "1"),
+        ("X-É", "1"),
+        ("X-A\\n", "1"),
+        ("Content-Length", "1"),
+        ("content-type", "text/html"),
+        ("Connection", "close"),
+        ("Transfer-Encoding", "chunked"),
+    ],
+)
+def test_a_header_that_would_break_the_answer_is_the_algorithms_failure(invocations, name, value):
     script = f"""
         def model_fn(model_dir): return {{}}
         def predict_fn(data, model, context):
-            context.response_headers["X-A"] = "{value}"
+            context.response_headers["{name}"] = "{value}"
             return 1
     """
-    assert invocations(script).respond(request()).status == 500
+    response = invocations(script).respond(request())
+    assert (response.status, error_of(response)["id"]) == (500, "id-1")
 
 
-def test_the_wrong_number_of_columns_is_refused_by_the_manifest(invocations, tmp_path):
-    write_manifest(tmp_path / "ml" / "model", n_features=3)
-    error = error_of(invocations().respond(request(b"1,2\n3,4\n", "text/csv")))
-    assert error == {
-        "code": "BadRequest",
-        "message": "Each row has 2 columns. The model takes 3.",
-        "row": 1,
-        "columns": 2,
-        "expected": 3,
-    }
+def test_a_header_may_have_any_name_that_is_a_token(invocations):
+    script = """
+        def model_fn(model_dir): return {}
+        def predict_fn(data, model, context):
+            context.response_headers["x_a.b!"] = "1"
+    """
+    assert invocations(script).respond(request()).headers == {"x_a.b!": "1"}
 
 
-@pytest.mark.parametrize(
-    ("body", "content_type"),
-    [
-        (b"1,2\n3,\n", "text/csv"),
-        (b"a,b\n1,2\n3,\n", "text/csv"),
-        (b"a,2\nb,\n", "text/csv"),
-        (b"[[1, 2], [3, null]]", "application/json"),
-        (b'[{"a": 1, "b": "x"}, {"a": 2}]', "application/json"),
-    ],
-)
-def test_a_missing_value_is_refused_where_the_manifest_forbids_it(invocations, tmp_path, body, content_type):
-    write_manifest(tmp_path / "ml" / "model", allow_nan=False)
-    response = invocations().respond(request(body, content_type))
-    assert response.status == 400
-    error = error_of(response)
-    assert (error["row"], error["column"]) == (2, 2)
-    assert error["message"].startswith("Row 2, column 2 (counted from 1) is missing or NaN")
+def test_a_string_from_predict_fn_is_encoded_as_any_other_value(invocations):
+    script = "def model_fn(d): return {}\ndef predict_fn(data, model): return 'positive'\n"
+    response = invocations(script).respond(request())
+    assert (response.content_type, response.body) == ("application/json", b'"positive"')
+    assert invocations(script).respond(request(accept="application/x-npy")).status == 500
+
+
+@pytest.mark.parametrize("given", ["'text'", "b'text'", "bytearray(b'text')", "memoryview(b'text')"])
+def test_strings_and_bytes_of_output_fn_go_out_as_they_are(invocations, given):
+    script = ECHO + f"def output_fn(prediction, accept): return {given}\n"
+    response = invocations(script).respond(request(accept="application/json"))
+    assert (response.content_type, response.body) == ("application/json", b"text")
+
+
+@pytest.mark.parametrize("body", [b"[[[1, null]]]", b"[null, null]", b'{"instances": [null]}'])
+def test_a_missing_value_in_any_array_is_refused_where_the_manifest_forbids_it(invocations, tmp_path, body):
+    write_manifest(tmp_path / "ml" / "model", n_features=None, allow_nan=False)
+    assert invocations().respond(request(body)).status == 400
 
 
 def test_the_manifest_lets_pass_what_it_says_nothing_about(invocations, tmp_path):
@@ -188,7 +204,7 @@ def test_the_manifest_lets_pass_what_it_says_nothing_about(invocations, tmp_path
     assert invocations().respond(request(b"[[1, null, 3]]")).status == 200
 
 
-def test_what_is_no_table_is_not_held_against_the_manifest(invocations, tmp_path):
+def test_what_is_not_a_table_is_not_held_against_the_manifest(invocations, tmp_path):
     write_manifest(tmp_path / "ml" / "model", allow_nan=False)
     assert invocations().respond(request(b'{"input": 1}')).status == 200
 
@@ -207,10 +223,22 @@ def test_a_request_error_of_the_users_code_is_its_status(invocations):
     assert error_of(response) == {"code": "TooCold", "message": "It is too cold.", "degrees": -5}
 
 
-@pytest.mark.parametrize("act", ["1 / 0", "sys.exit(3)", "raise RecursionError", "return (n for n in data)"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        "raise RecursionError",
+        "return (n for n in data)",
+        "return b'bytes'",
+        "raise asyncio.CancelledError",
+        "raise GeneratorExit",
+        "raise BaseException",
+        "raise BadRequestError('unprintable', value=loop)",
+    ],
+)
 def test_the_users_failure_is_500_with_an_id_and_its_traceback_only_in_the_log(invocations, act, caplog):
     response = invocations(
-        f"import sys\ndef model_fn(d): return {{}}\ndef predict_fn(data, model): {act}\n"
+        "import asyncio\nfrom byoc_serving.errors import BadRequestError\nloop = []\nloop.append(loop)\n"
+        f"def model_fn(d): return {{}}\ndef predict_fn(data, model): {act}\n"
     ).respond(request())
     assert response.status == 500
     assert error_of(response) == {
@@ -228,30 +256,31 @@ def test_the_log_names_the_type_of_a_prediction_that_has_no_form(invocations, ca
     assert "a generator, which has no JSON form" in caplog.text
 
 
-def test_an_exit_by_gunicorns_signal_handler_is_not_the_algorithms_failure(invocations):
-    """The handler runs on top of the user's code: a sync worker that is overdue has to end."""
-    raising = "import sys\ndef handle_abort(): sys.exit(1)\n"
-    handler = {"__name__": "gunicorn.workers.base"}
-    exec(raising, handler)
-    sys.modules["the_handler"] = type(sys)("the_handler")
-    sys.modules["the_handler"].run = handler["handle_abort"]
-    script = (
-        "import the_handler\ndef model_fn(d): return {}\ndef predict_fn(data, model): the_handler.run()\n"
-    )
-    with pytest.raises(SystemExit):
-        invocations(script).respond(request())
-    del sys.modules["the_handler"]
+@pytest.mark.parametrize(
+    ("where", "raised"),
+    [
+        ("def model_fn(d): return {}\ndef predict_fn(data, model): raise KeyboardInterrupt\n", 500),
+        ("def model_fn(d): raise KeyboardInterrupt\ndef predict_fn(data, model): return data\n", 503),
+    ],
+)
+def test_an_interrupt_ends_the_main_thread_only(invocations, where, raised):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    running = invocations(where)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            running.respond(request())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with ThreadPoolExecutor() as threads:
+        assert threads.submit(running.respond, request()).result().status == raised
 
 
-def test_an_interrupt_ends_the_main_thread_only(invocations):
-    running = invocations("def model_fn(d): return {}\ndef predict_fn(data, m): raise KeyboardInterrupt\n")
-    with pytest.raises(KeyboardInterrupt):
-        running.respond(request())
-    statuses = []
-    thread = threading.Thread(target=lambda: statuses.append(running.respond(request()).status))
-    thread.start()
-    thread.join()
-    assert statuses == [500]
+@pytest.mark.parametrize("act", ["raise GeneratorExit", "sys.exit(1)", "raise asyncio.CancelledError"])
+def test_whatever_the_load_raises_is_a_failed_load(invocations, monkeypatch, act):
+    monkeypatch.setattr(loading, "read_manifest", lambda _: exec(f"import asyncio, sys\n{act}"))
+    running = invocations()
+    assert running.respond(request()).status == 503
+    assert (running.loading.state, "Loading failed: " in running.loading.reason) == ("failed", True)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP"])
@@ -273,7 +302,7 @@ def test_every_invocation_has_one_line_in_the_log_without_its_body(invocations, 
     running.respond(Request(b"{", None, None, {}, "id-2"))
     first, second = [record for record in caplog.records if record.name == "invocation"]
     assert (first.request_id, first.inference_id, first.custom_attributes) == ("id-1", "i", "c")
-    assert (first.status, first.bytes_in, first.bytes_out) == (200, 8, 6)
+    assert (first.status, first.bytes_in, first.bytes_out) == (200, 8, 8)
     assert first.ms > 0
     assert (second.request_id, second.inference_id, second.status) == ("id-2", None, 400)
     assert "secret" not in caplog.text
@@ -281,7 +310,7 @@ def test_every_invocation_has_one_line_in_the_log_without_its_body(invocations, 
 
 def test_nothing_is_loaded_before_it_is_asked_for(invocations):
     running = invocations("raise RuntimeError('imported')")
-    assert running.state == "starting"
+    assert running.loading.state == "starting"
     assert "inference" not in sys.modules
 
 
@@ -292,7 +321,7 @@ def test_a_failed_load_is_remembered_and_every_request_gets_its_reason(invocatio
     with pytest.raises(NotReadyError, match="model_fn"):
         running.load()
     response = running.respond(request())
-    assert (running.state, response.status) == ("failed", 503)
+    assert (running.loading.state, response.status) == ("failed", 503)
     error = error_of(response)
     assert (error["code"], error["state"]) == ("NotReady", "failed")
     assert "has no model_fn" in error["message"]
@@ -317,8 +346,8 @@ def test_requests_that_come_while_the_model_loads_wait_for_it(invocations, tmp_p
         def predict_fn(data, model): return data
     """
     running = invocations(script)
-    running.start_loading()
-    assert running.state == "loading"
+    running.loading.start()
+    assert running.loading.state == "starting"
     statuses = []
     threads = [
         threading.Thread(target=lambda: statuses.append(running.respond(request()).status)) for _ in range(8)
@@ -328,7 +357,7 @@ def test_requests_that_come_while_the_model_loads_wait_for_it(invocations, tmp_p
     for thread in threads:
         thread.join()
     assert statuses == [200] * 8
-    assert running.state == "ready"
+    assert running.loading.state == "ready"
     assert (tmp_path / "loads").read_text() == "x"
 
 

@@ -3,8 +3,10 @@
 import importlib
 import inspect
 import logging
+import signal
 import sys
 import sysconfig
+import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from typing import Any
 
 from byoc_serving.errors import AlgorithmError
 from byoc_serving.settings import Settings
+from byoc_serving.stopping import StoppedError
 
 log = logging.getLogger("algorithm")
 
@@ -71,7 +74,7 @@ class Algorithm:
     @property
     def name(self) -> str:
         """The script as its author knows it, such as apps/inference.py."""
-        return f"{self.source.parent.name}/{self.source.name}"
+        return _name(self.source)
 
 
 def bind(settings: Settings) -> Algorithm:
@@ -83,7 +86,7 @@ def bind(settings: Settings) -> Algorithm:
     """
     source = settings.apps_dir / settings.program
     module = _import_script(source)
-    name = f"{source.parent.name}/{source.name}"
+    name = _name(source)
     found = {fn: _bind_function(module, fn, name) for fn in _ARGUMENTS}
     if found["model_fn"] is None:
         raise AlgorithmError(
@@ -115,7 +118,9 @@ def load_model(algorithm: Algorithm, model_dir: Path) -> Any:  # noqa: ANN401 - 
     """
     try:
         model = algorithm.model_fn(str(model_dir), Context(model_dir=str(model_dir)))
-    except (Exception, SystemExit) as error:  # a script may call sys.exit anywhere
+    except BaseException as error:
+        if is_meant_for_the_process(error):
+            raise
         raise AlgorithmError(
             f"{algorithm.name}: model_fn failed: {_describe(error, algorithm.source.parent)}. "
             f"{model_dir} holds {_listing(model_dir)}."
@@ -140,10 +145,35 @@ def training_function(settings: Settings) -> UserFunction:
     function = getattr(_import_script(source), "train", None)
     if not callable(function):
         raise AlgorithmError(
-            f"{source.parent.name}/main.py has no train(model_dir, channels, hyperparameters). Define it, or "
+            f"{_name(source)} has no train(model_dir, channels, hyperparameters). Define it, or "
             "leave out mode=train to pull a model version instead."
         )
     return function  # type: ignore[no-any-return]  # getattr knows no better
+
+
+def is_meant_for_the_process(error: BaseException) -> bool:
+    """Whether a signal raised this on top of the user's code, not the user's code, which may raise anything.
+
+    Signal handlers run in the main thread only. Python's own turns ^C into a KeyboardInterrupt, `train`'s
+    raises StoppedError. gunicorn's leave by sys.exit: then a frame of gunicorn lies below ours in the
+    traceback. Any other SystemExit, CancelledError or the like is a failure of the code that raised it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    match error:
+        case StoppedError():
+            return True
+        case KeyboardInterrupt():
+            return signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        case SystemExit():
+            frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+            return any(str(frame.f_globals.get("__name__")).startswith("gunicorn.") for frame in frames)
+    return False
+
+
+def _name(source: Path) -> str:
+    """Return a script's name as its author knows it, such as apps/inference.py."""
+    return f"{source.parent.name}/{source.name}"
 
 
 def _predict_by_the_model(data: Any, model: Any, _context: Context) -> Any:  # noqa: ANN401
@@ -152,13 +182,15 @@ def _predict_by_the_model(data: Any, model: Any, _context: Context) -> Any:  # n
 
 def _import_script(source: Path) -> ModuleType:
     """Import a script under its own bare name, as `python script.py` and its pickles know it."""
-    name = f"{source.parent.name}/{source.name}"
+    name = _name(source)
     if not source.is_file():
         raise AlgorithmError(f"{name} is missing. Put it into {source.parent}.")
     _put_first_on_path(source.parent)
     try:
         return importlib.import_module(source.stem)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if is_meant_for_the_process(error):
+            raise
         raise AlgorithmError(f"{name} cannot be imported: {_describe(error, source.parent)}") from error
 
 
@@ -236,8 +268,8 @@ def _describe(error: BaseException, apps_dir: Path) -> str:
             where = f" ({apps_dir.name}/{Path(frame.filename).relative_to(apps_dir)}, line {frame.lineno})"
     if isinstance(error, SyntaxError) and error.filename:
         where = ""  # its own text names file and line
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}{where}{_remedy(error)}"
+    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    return f"{text}{where}{_remedy(error)}"
 
 
 def _remedy(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 
 class ServingError(Exception):
-    """Something that the person who runs the container can mend; its message is fit to be shown as it is."""
+    """Something that the person who runs the container can fix; its message is fit to be shown as it is."""
 
 
 class SettingsError(ServingError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from byoc_serving.algorithm import Algorithm, bind, load_model
+from byoc_serving.algorithm import Algorithm, bind, is_meant_for_the_process, load_model
 from byoc_serving.errors import AlgorithmError, NotReadyError, ServingError, SettingsError
 from byoc_serving.formats.codecs import ENCODERS
 from byoc_serving.settings import Settings
@@ -53,13 +53,16 @@ class Loading:
     """The loading of one model in this process; any thread may ask for it.
 
     Attributes:
-        state: starting (nobody asked yet), loading, ready or failed; read without waiting.
+        state: starting, ready or failed, as `serve` has it on /ping; read without waiting.
         reason: why it is not ready, fit to be shown; empty when it is.
     """
 
+    state: Literal["starting", "ready", "failed"]
+    reason: str
+
     def __init__(self, settings: Settings, model_dir: Path) -> None:
-        self.state: Literal["starting", "loading", "ready", "failed"] = "starting"
-        self.reason = "Nothing has asked for the model yet."
+        self.state = "starting"
+        self.reason = "The model is loading."
         self._settings = settings
         self._model_dir = model_dir
         self._model: LoadedModel | None = None
@@ -81,22 +84,19 @@ class Loading:
     def start(self) -> None:
         """Load in a thread of its own, unless somebody has begun; a failure goes to the log."""
         if self.state == "starting" and self._started.acquire(blocking=False):
-            self._begin()
             threading.Thread(target=self._load_or_log, name="loading", daemon=True).start()
-
-    def _begin(self) -> None:
-        self.state, self.reason = "loading", "The model is loading."
 
     def _load(self) -> LoadedModel:
         if self.state == "failed":
             raise NotReadyError(self.reason)
-        self._begin()
         try:
             model = loaded_model(self._settings, self._model_dir)
         except ServingError as error:
             self.state, self.reason = "failed", str(error)
             raise
-        except Exception as error:
+        except BaseException as error:
+            if is_meant_for_the_process(error):
+                raise
             self.state, self.reason = "failed", f"Loading failed: {type(error).__name__}: {error}."
             raise AlgorithmError(self.reason) from error
         self.state, self.reason = "ready", ""

@@ -47,10 +47,28 @@ def test_text_comes_in_any_real_charset(charset):
     assert as_type(f"application/json; charset={charset}", '"é"'.encode(charset)) == "é"
 
 
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("application/json", b'"so, \\"positive\\""'),
+        ("application/jsonlines", b'"so, \\"positive\\""\n'),
+        ("text/csv", b'"so, ""positive"""\n'),
+    ],
+)
+def test_a_string_is_quoted_as_its_format_needs_it(name, body):
+    assert encode('so, "positive"', name) == body
+
+
+def test_a_string_has_no_npy_form():
+    with pytest.raises(UnencodableError, match="a str, which has no application/x-npy form"):
+        encode("positive", "application/x-npy")
+
+
 @pytest.mark.parametrize("name", ENCODERS)
-@pytest.mark.parametrize("given", ["as it is", b"as it is", bytearray(b"as it is"), memoryview(b"as it is")])
-def test_text_and_bytes_go_out_as_they_are(name, given):
-    assert encode(given, name) == b"as it is"
+@pytest.mark.parametrize("given", [b"bytes", bytearray(b"bytes"), memoryview(b"bytes")])
+def test_bytes_have_no_form_at_all(name, given):
+    with pytest.raises(UnencodableError, match="define output_fn"):
+        encode(given, name)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -61,10 +79,10 @@ def test_what_has_no_form_is_refused_by_its_type(name, prediction):
 
 
 @pytest.mark.parametrize("name", [name for name in ENCODERS if name != "application/x-npy"])
-@pytest.mark.parametrize("prediction", [[b"bytes"], 1j, np.array([1j])])
+@pytest.mark.parametrize("prediction", [[b"bytes"], 1j, np.array([1j]), np.array([1j], dtype="G")])
 def test_what_only_npy_has_a_form_for_is_refused_elsewhere(name, prediction):
     encode(prediction, "application/x-npy")
-    with pytest.raises(UnencodableError, match=r"bytes|complex"):
+    with pytest.raises(UnencodableError, match=r"bytes|complex|clongdouble"):
         encode(prediction, name)
 
 
@@ -77,6 +95,7 @@ def test_what_only_npy_has_a_form_for_is_refused_elsewhere(name, prediction):
         (np.array(3), "3"),
         (np.array(["a", None], dtype=object), '["a",null]'),
         (np.array([True]), "[true]"),
+        (np.ma.array([1, 2], mask=[False, True]), "[1,null]"),
         ([1.0, float("nan"), float("inf")], "[1.0,null,null]"),
         (np.array([np.nan, 1.0]), "[null,1.0]"),
         (
@@ -88,6 +107,12 @@ def test_what_only_npy_has_a_form_for_is_refused_elsewhere(name, prediction):
         (pd.Series([1.5, None]), "[1.5,null]"),
         (pd.Series([1, None], dtype="Int64"), "[1,null]"),
         ([datetime.date(2026, 11, 20), pd.NaT], '["2026-11-20",null]'),
+        (np.array([1.5, np.nan], dtype=np.longdouble), "[1.5,null]"),
+        ([np.longdouble(0.1)], "[0.1]"),
+        (np.array(["2026-11-20T01:02", "NaT"], dtype="M8[s]"), '["2026-11-20T01:02:00",null]'),
+        (np.array(["2026-11-20"], dtype="M8[ns]"), '["2026-11-20T00:00:00.000000000"]'),
+        ({"day": np.datetime64("2026-11-20")}, '{"day":"2026-11-20"}'),
+        (np.array([(1, 0.5)], dtype=[("a", "i4"), ("b", "f16")]), "[[1,0.5]]"),
         (None, "null"),
         ([], "[]"),
     ],
@@ -156,6 +181,12 @@ def test_a_table_that_was_encoded_is_decoded_to_the_same(name):
 def test_missing_values_come_back_missing(name):
     table = np.array([[1.0, np.nan], [np.nan, 2.0]])
     np.testing.assert_array_equal(as_type(name, encode(table, name)), table)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_times_between_dates_have_no_form(name):
+    with pytest.raises(UnencodableError, match=r"timedelta64|ndarray"):
+        encode(np.array([1], dtype="m8[ns]"), name)
 
 
 @pytest.mark.parametrize("name", DECODERS)

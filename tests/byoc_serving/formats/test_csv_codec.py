@@ -1,9 +1,11 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from byoc_serving.errors import BadRequestError
-from byoc_serving.formats import arrays
+from byoc_serving.formats import arrays, csv_codec
 from byoc_serving.formats.codecs import decode
 from byoc_serving.formats.negotiation import media_type
 
@@ -24,7 +26,7 @@ def csv_of(body, parameters=""):
         " 1 ,2.0\n3e0,+4\n",
     ],
 )
-def test_numbers_become_an_array_of_doubles(body):
+def test_numbers_become_a_float64_array(body):
     data = csv_of(body)
     assert data.dtype == np.float64
     assert data.tolist() == [[1, 2], [3, 4]]
@@ -95,6 +97,80 @@ def test_without_pandas_a_header_is_left_out(monkeypatch):
 @pytest.mark.parametrize("cell", ["1_000", "0x10", "1d5", "1\x002"])
 def test_a_number_is_what_other_programs_take_for_one(cell):
     assert csv_of(f"{cell},2", "; header=absent")[0, 0] == cell
+
+
+NUMBERS = [
+    "1",
+    "-1.",
+    "+.5",
+    "1e5",
+    "1E-5",
+    " 1\t",
+    "nan",
+    "-NaN",
+    "inf",
+    "Infinity",
+    "\uff11\u0662",
+    "1e999",
+]
+OTHERS = [
+    "",
+    "e5",
+    ".",
+    "+",
+    "1e",
+    "1e+",
+    "--1",
+    "1 2",
+    "1,0",
+    "infin",
+    "nano",
+    "0b1",
+    "1_0",
+    "_1",
+    "\xbd",
+    "1x",
+]
+
+
+@pytest.mark.parametrize("cell", NUMBERS + OTHERS)
+def test_a_number_is_what_float_takes_without_underscores(cell):
+    try:
+        is_number = "_" not in cell and isinstance(float(cell), float)
+    except ValueError:
+        is_number = False
+    assert bool(csv_codec._NUMBER.fullmatch(cell)) == is_number == (cell in NUMBERS)
+
+
+def arrays_made_by(call):
+    """Count calls into numpy's array functions: time depends on the machine."""
+    made = []
+
+    def note(_frame, event, called):
+        if event == "c_call" and called in (np.array, np.asarray, np.empty, np.zeros):
+            made.append(called)
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return len(made)
+
+
+@pytest.mark.parametrize("cell", ["n", "nan", ""])
+@pytest.mark.parametrize("lines", [1, 2])
+def test_cells_of_text_cost_no_array_each(lines, cell):
+    line = ",".join(["n", *[cell] * 5_000])
+    assert arrays_made_by(lambda: csv_of("\n".join([line] * lines))) < 20
+
+
+def test_the_width_is_refused_before_a_column_is_built(monkeypatch):
+    monkeypatch.setattr(csv_codec, "_table", None)
+    monkeypatch.setattr(csv_codec, "_only_numbers", None)
+    for first in ("n", "1"):
+        with pytest.raises(BadRequestError, match="columns is 50000"):
+            decode(",".join([first] * 50_000).encode(), media_type("text/csv"), n_features=30)
 
 
 @pytest.mark.parametrize("charset", ["latin-1", "utf-16", "windows-1252"])

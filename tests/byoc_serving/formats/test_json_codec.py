@@ -1,13 +1,14 @@
 import json
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from byoc_serving.errors import BadRequestError
-from byoc_serving.formats import arrays
+from byoc_serving.formats import arrays, tables
 from byoc_serving.formats.codecs import decode
 from byoc_serving.formats.negotiation import media_type
 
@@ -26,12 +27,13 @@ def json_of(value):
         ([[1, 2], [3, 4]], [[1, 2], [3, 4]]),
         ([1, 2, 3], [[1, 2, 3]]),
         ([1, None, True], [[1, np.nan, 1]]),
+        ([None, None], [[np.nan, np.nan]]),
         ([[1, None], [True, 0.5]], [[1, np.nan], [1, 0.5]]),
         ([[[1, 2], [3, 4]]], [[[1, 2], [3, 4]]]),
         ([[[[0.5]]]], [[[[0.5]]]]),
     ],
 )
-def test_numbers_become_an_array_of_doubles(wrap, table, expected):
+def test_numbers_become_a_float64_array(wrap, table, expected):
     data = json_of(wrap(table))
     assert data.dtype == np.float64
     np.testing.assert_array_equal(data, expected)
@@ -95,7 +97,7 @@ def test_without_pandas_names_only_give_the_order(value, expected, monkeypatch):
         {"a": 1, "b": 2},
         ["a", "b"],
         ["a", 1],
-        [None],
+        ["a", None],
         [{"a": [1]}],
         [{"a": 1}, [1]],
         [1, [2]],
@@ -145,7 +147,69 @@ def test_a_split_frame_that_contradicts_itself_is_refused(value):
         json_of(value)
 
 
-def test_what_is_no_json_is_refused_with_line_and_column():
+@pytest.mark.parametrize(
+    "value",
+    [
+        [[1, 2]],
+        [1, 2],
+        [[1, "a"]],
+        [{"a": 1, "b": 2}],
+        {"columns": ["a", "b"], "data": [[1, 2]]},
+        [[[1, 2], [3, 4]]],
+        {"instances": [[1, 2]]},
+    ],
+)
+def test_a_table_or_array_of_another_width_than_the_models_is_refused(value):
+    body = json.dumps(value).encode()
+    assert decode(body, JSON, n_features=2).shape[-1] == 2
+    with pytest.raises(BadRequestError) as refused:
+        decode(body, JSON, n_features=3)
+    assert refused.value.details == {"row": 1, "columns": 2, "expected": 3}
+
+
+def test_what_is_not_a_table_has_no_width():
+    assert decode(b'{"input": 1}', JSON, n_features=3) == {"input": 1}
+
+
+@pytest.mark.parametrize("wrap", [lambda t: t, lambda t: {"dataframe_records": t}])
+def test_records_that_leave_out_almost_everything_are_refused_before_they_cost_anything(wrap):
+    value = wrap([{f"k{number}": 1} for number in range(10_000)])
+    tracemalloc.start()
+    with pytest.raises(BadRequestError, match="Name all columns in each record") as refused:
+        json_of(value)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert refused.value.details == {"columns": 10_000, "values": 10_000}
+    assert peak < 30_000_000  # a table of them would be 800 MB
+
+
+def test_records_may_leave_out_most():
+    assert json_of([{"a": 1}] * 9 + [{f"k{number}": 1 for number in range(8)}]).shape == (10, 9)
+
+
+def test_the_width_is_refused_before_a_column_is_built(monkeypatch):
+    monkeypatch.setattr(tables, "assemble", None)
+    with pytest.raises(BadRequestError, match="The number of columns is 50000"):
+        decode(json.dumps([["a"] * 50_000]).encode(), JSON, n_features=30)
+
+
+def test_a_table_of_numbers_and_text_keeps_its_columns_in_their_order():
+    data = json_of(
+        {"columns": list("abcd"), "data": [[1, "x", None, None], [2, None, 3, None]], "index": [7, 7]}
+    )
+    expected = pd.DataFrame(
+        {"a": [1.0, 2.0], "b": ["x", np.nan], "c": [np.nan, 3.0], "d": [np.nan, np.nan]}, index=[7, 7]
+    )
+    pd.testing.assert_frame_equal(data, expected)
+
+
+def test_columns_of_text_under_names_are_bounded():
+    with pytest.raises(BadRequestError, match="at most 5000"):
+        json_of([{f"k{number}": "x" for number in range(5001)}])
+    assert json_of([{f"k{number}": number for number in range(50_000)}]).shape == (1, 50_000)
+
+
+def test_what_is_not_json_is_refused_with_line_and_column():
     with pytest.raises(BadRequestError, match="line 2, column 5") as refused:
         decode(b"[1,\n  2 3]", JSON)
     assert refused.value.details == {"line": 2, "column": 5}

@@ -1,6 +1,9 @@
+import time
+
 import pytest
 
 from byoc_serving.errors import NotAcceptableError
+from byoc_serving.formats import negotiation
 from byoc_serving.formats.negotiation import media_type, negotiate, preferred
 
 SUPPORTED = ("application/json", "text/csv", "application/x-npy")
@@ -60,6 +63,41 @@ def test_what_cannot_be_produced_is_refused_with_what_can(accept):
         negotiate(accept, SUPPORTED, "application/json")
     assert refused.value.details == {"sent": accept, "supported": list(SUPPORTED)}
     assert "text/csv" in str(refused.value)
+
+
+@pytest.mark.parametrize("choose", [negotiate, preferred])
+@pytest.mark.parametrize("accept", ["*/*," + "x" * 1021, ",".join(["*/*"] * 33)])
+def test_a_header_that_is_too_long_is_refused_with_the_limits(choose, accept):
+    with pytest.raises(NotAcceptableError, match="at most 1024, and 32 types") as refused:
+        choose(accept, SUPPORTED, "application/json")
+    assert refused.value.details["supported"] == list(SUPPORTED)
+    assert choose(accept[:1024].rpartition(",")[0], SUPPORTED, "application/json") == "application/json"
+
+
+def took_s(function, *given):
+    started = time.process_time()
+    function(*given)
+    return time.process_time() - started
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        lambda size: '"' * (size | 1),
+        lambda size: 'a/b;"' + '\\"' * (size // 2),
+        lambda size: "a/b" + ';c="\\' * (size // 5),
+        lambda size: "a/b;" + " " * size,
+        lambda size: "a/b;" + "c" * size,
+    ],
+)
+def test_reading_a_header_takes_time_in_proportion_to_its_length(header):
+    """Milliseconds; were it the square of it, most of a minute."""
+    for read in (negotiation._ELEMENT.findall, media_type):
+        assert took_s(read, header(50_000)) < 1
+
+
+def test_a_quote_that_is_never_closed_takes_the_rest():
+    assert negotiate('text/csv; a=", application/x-npy', SUPPORTED, "application/json") == "text/csv"
 
 
 @pytest.mark.parametrize(

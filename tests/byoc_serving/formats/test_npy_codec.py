@@ -34,12 +34,13 @@ def header_of(descr="'<f8'", order=False, shape="(1, 2)"):
     [
         np.array([[1.5, 2.0], [3.0, 4.0]]),
         np.asfortranarray(np.arange(6.0).reshape(2, 3)),
-        np.arange(4, dtype=">i4"),
+        np.arange(4, dtype=">i4").reshape(1, 4),
+        np.array(["a", "b"]),
         np.array([[True, False]]),
         np.array([["a", "é\U0001f600"]]),
         np.array([[b"a", b"bc"]]),
         np.zeros((2, 3, 4), dtype="f4"),
-        np.array(1.5),
+        np.array([[1.5]]),
     ],
     ids=lambda array: f"{array.dtype.str}{array.shape}",
 )
@@ -60,7 +61,25 @@ def test_the_numbers_are_not_copied():
 
 def test_the_order_of_the_headers_entries_is_free():
     header = "{'shape': (1,), 'descr': '<f8', 'fortran_order': False}"
-    assert decode(npy_saying(header, bytes(8)), NPY).tolist() == [0.0]
+    assert decode(npy_saying(header, bytes(8)), NPY).tolist() == [[0.0]]
+
+
+@pytest.mark.parametrize("array", [np.array(1.5), np.array([1.5]), np.array([1, 2, 3]), np.array([True])])
+def test_numbers_of_one_dimension_are_one_row(array):
+    data = decode(npy_of(array), NPY)
+    assert (data.shape, data.dtype) == ((1, array.size), array.dtype)
+
+
+@pytest.mark.parametrize("shape", [(), (29,), (31,), (30, 1), (2, 29), (30, 2, 29)])
+def test_the_last_axis_is_held_against_n_features(shape):
+    with pytest.raises(BadRequestError) as refused:
+        decode(npy_of(np.zeros(shape)), NPY, n_features=30)
+    assert refused.value.details["expected"] == 30
+
+
+@pytest.mark.parametrize("shape", [(30,), (2, 30), (2, 2, 30)])
+def test_an_array_as_wide_as_the_model_is_taken(shape):
+    assert decode(npy_of(np.zeros(shape)), NPY, n_features=30).shape[-1] == 30
 
 
 class Dangerous:

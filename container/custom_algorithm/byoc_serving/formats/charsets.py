@@ -4,7 +4,7 @@ import codecs
 
 from byoc_serving.errors import BadRequestError, UnsupportedMediaTypeError
 
-# Python also calls things a codec that are no charset: idna, punycode, unicode_escape, zip, ...
+# Python also calls things a codec that are not charsets: idna, punycode, unicode_escape, zip, ...
 _FAMILIES = (
     "ascii",
     "big5",

@@ -5,11 +5,10 @@ from collections.abc import Callable, Mapping
 from byoc_serving.errors import BadRequestError, UnsupportedMediaTypeError
 from byoc_serving.formats.csv_codec import decode_csv, encode_csv
 from byoc_serving.formats.json_codec import decode_json, decode_json_lines, encode_json, encode_json_lines
-from byoc_serving.formats.negotiation import MediaType
+from byoc_serving.formats.negotiation import JSON, MediaType
 from byoc_serving.formats.npy_codec import decode_npy, encode_npy
-from byoc_serving.messages import JSON
 
-Decoder = Callable[[bytes, MediaType], object]
+Decoder = Callable[[bytes, MediaType, int | None], object]
 Encoder = Callable[[object], bytes]
 
 
@@ -34,11 +33,16 @@ ENCODERS: Mapping[str, Encoder] = {
 }
 
 
-def decode(body: bytes, content_type: MediaType) -> object:
+def decode(body: bytes, content_type: MediaType, n_features: int | None = None) -> object:
     """Return what predict_fn gets for a body: docs/serving.md has the table.
 
+    Args:
+        body: the bytes as they came.
+        content_type: what they are.
+        n_features: the number of columns that a table must have, if that is known.
+
     Raises:
-        UnsupportedMediaTypeError: the media type is none of DECODERS, nor application/*+json.
+        UnsupportedMediaTypeError: the media type is not one of DECODERS, nor application/*+json.
         BadRequestError: the body is empty, or not what its type says; it names the position.
     """
     name = content_type.name
@@ -52,18 +56,13 @@ def decode(body: bytes, content_type: MediaType) -> object:
         )
     if not body:
         raise BadRequestError("The body is empty. Send the rows to predict.")
-    return decoder(body, content_type)
+    return decoder(body, content_type, n_features)
 
 
 def encode(prediction: object, accept: str) -> bytes:
-    """Return a prediction as one of the ENCODERS' media types; text and bytes go out as they are.
+    """Return a prediction as one of the ENCODERS' media types.
 
     Raises:
-        UnencodableError: the prediction has no form in that type.
+        UnencodableError: the prediction has no form in that type; bytes have none in any.
     """
-    match prediction:
-        case str():
-            return prediction.encode("utf-8", "replace")
-        case bytes() | bytearray() | memoryview():
-            return bytes(prediction)
     return ENCODERS[accept](prediction)

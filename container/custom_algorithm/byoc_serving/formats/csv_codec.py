@@ -2,6 +2,8 @@
 
 import csv
 import io
+import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byoc_serving.errors import BadRequestError
-from byoc_serving.formats.arrays import Column, assemble
+from byoc_serving.formats.arrays import assemble, check_width
 from byoc_serving.formats.charsets import text_of
 from byoc_serving.formats.negotiation import MediaType
 from byoc_serving.formats.plain import UnencodableError, is_frame, plain
@@ -17,8 +19,14 @@ from byoc_serving.formats.tables import empty_table
 
 _HEADERS = {"present": True, "absent": False}
 
+# What float() takes, but for underscores. Nothing is tried twice (++, *+, ?+): a cell may be long.
+_NUMBER = re.compile(
+    r"\s*+[+-]?+(?:(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?+\d++)?+"
+    r"|[nN][aA][nN]|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?+)\s*+"
+)
 
-def decode_csv(body: bytes, content_type: MediaType) -> object:
+
+def decode_csv(body: bytes, content_type: MediaType, n_features: int | None) -> object:
     """Return a CSV body as the data that `arrays.assemble` describes.
 
     The Content-Type's parameters charset and header (present or absent, RFC 4180) are honoured. Where it
@@ -26,30 +34,32 @@ def decode_csv(body: bytes, content_type: MediaType) -> object:
     nothing but numbers (one at least) and empty cells below it.
 
     Raises:
-        BadRequestError: the body is undecodable, empty or ragged; it names the line.
+        BadRequestError: the body is undecodable, empty, ragged or not n_features wide; it names the line.
     """
     text = text_of(body, content_type.parameters.get("charset")).rstrip("\r\n")
     if not text.strip():
         raise empty_table()
     has_header = _stated_header(content_type)
-    if not has_header and (numbers := _numbers(text)) is not None:
+    reading = _rows(text)
+    first = next(reading)
+    check_width(len(first), n_features)
+    if not has_header and (numbers := _only_numbers(text)) is not None:
         return numbers
-    rows = list(_rows(text))
-    columns = [_column(cells) for cells in zip(*rows[1:], strict=True)]
+    rows = [first, *reading]
     if has_header is None:
-        has_header = _looks_like_header(rows[0], columns)
+        has_header = _has_header(rows)
     if not has_header:
-        return assemble([_column(cells) for cells in zip(*rows, strict=True)])
-    if not columns:
+        return _table(rows)
+    if len(rows) == 1:
         raise BadRequestError("The table has a header and no rows. Send at least one row.")
-    return assemble(columns, rows[0])
+    return _table(rows[1:], rows[0])
 
 
 def encode_csv(prediction: Any) -> bytes:  # noqa: ANN401 - predictions have every type
     """Return a prediction as CSV without a header: one line for each value, or for each row of values.
 
     Raises:
-        UnencodableError: it is no scalar, no list of scalars and no list of such lists.
+        UnencodableError: it is not a scalar, a list of scalars or a list of such lists.
     """
     value = plain(prediction.to_numpy(dtype=object) if is_frame(prediction) else prediction)
     items = value if isinstance(value, list) else [value]
@@ -70,7 +80,7 @@ def _stated_header(content_type: MediaType) -> bool | None:
     return _HEADERS[stated.lower()]
 
 
-def _numbers(text: str) -> NDArray[np.float64] | None:
+def _only_numbers(text: str) -> NDArray[np.float64] | None:
     """Return a table of nothing but numbers the fast way, or None where it is anything else."""
     if "\n\n" in text or "\n\r\n" in text or text[0] in "\r\n":
         return None  # numpy would skip the empty line
@@ -102,23 +112,35 @@ def _rows(text: str) -> Iterator[list[str]]:
         raise BadRequestError(f"The CSV cannot be parsed: line {line}: {error}.", line=line) from None
 
 
-def _column(cells: Sequence[str]) -> Column:
-    """Return doubles where every cell is a number or empty (NaN), else the texts, empty ones as NaN."""
+def _table(rows: Sequence[Sequence[str]], names: Sequence[str] | None = None) -> object:
+    columns: list[Sequence[object]] = []
+    texts = []
+    for place, column in enumerate(zip(*rows, strict=True)):
+        numbers = _floats(column)
+        columns.append(column if numbers is None else numbers)
+        if numbers is None:
+            texts.append(place)
+    cells = np.empty((len(columns), len(rows)), dtype=object)
+    cells[:] = columns
+    cells[cells == ""] = np.nan
+    return assemble(cells.T, texts, names)
+
+
+def _floats(column: Sequence[str]) -> list[float] | None:
+    """Return a column as floats where every cell is a number or empty (NaN), else None."""
+    if column[0].strip() and not _NUMBER.fullmatch(column[0]):
+        return None  # so that most columns of text do not cost an exception each
+    if any("_" in cell for cell in column):
+        return None  # 1_000 is a number in Python's eyes only
     try:
-        return np.array([_number(cell) for cell in cells], dtype=np.float64)
+        return [math.nan if not cell or cell.isspace() else float(cell) for cell in column]
     except ValueError:
-        return [cell or np.nan for cell in cells]
+        return None
 
 
-def _number(cell: str) -> float:
-    if not cell or cell.isspace():
-        return np.nan
-    if "_" in cell:  # 1_000 is a number in Python's eyes only
-        raise ValueError(cell)
-    return float(cell)
-
-
-def _looks_like_header(first: Sequence[str], columns: Sequence[Column]) -> bool:
-    if any(isinstance(_column([cell]), np.ndarray) and cell.strip() for cell in first):
+def _has_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row has no number, and stands over a column of only numbers and empty cells."""
+    if len(rows) == 1 or any(map(_NUMBER.fullmatch, rows[0])):
         return False
-    return any(isinstance(column, np.ndarray) and not np.isnan(column).all() for column in columns)
+    columns = (_floats(column) for column in zip(*rows[1:], strict=True))
+    return any(column is not None and not all(map(math.isnan, column)) for column in columns)

@@ -10,26 +10,26 @@ from byoc_serving.formats.plain import plain
 from byoc_serving.formats.tables import model_input
 
 
-def decode_json(body: bytes, content_type: MediaType) -> object:
+def decode_json(body: bytes, content_type: MediaType, n_features: int | None) -> object:
     """Return a JSON body as `tables.model_input` does; NaN and Infinity are taken, as Python writes them.
 
     Raises:
-        BadRequestError: it is no JSON, nested too deeply, or a table with a fault.
+        BadRequestError: it is not JSON, nested too deeply, or a table with a fault.
     """
-    return model_input(_parsed(text_of(body, content_type.parameters.get("charset"))))
+    return model_input(_parsed(text_of(body, content_type.parameters.get("charset"))), n_features)
 
 
-def decode_json_lines(body: bytes, content_type: MediaType) -> object:
+def decode_json_lines(body: bytes, content_type: MediaType, n_features: int | None) -> object:
     """Return one value a line: a table where each is a list or a dict that makes a row, else their list.
 
     Raises:
-        BadRequestError: a line is no JSON (it names the line), or the table has a fault.
+        BadRequestError: a line is not JSON (it names the line), or the table has a fault.
     """
     lines = text_of(body, content_type.parameters.get("charset")).split("\n")
     values = [_parsed(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
     if not values:
         raise BadRequestError("The body has no line with a value. Send one JSON value on each line.")
-    return model_input(values) if isinstance(values[0], list | dict) else values
+    return model_input(values, n_features) if isinstance(values[0], list | dict) else values
 
 
 def encode_json(prediction: object) -> bytes:

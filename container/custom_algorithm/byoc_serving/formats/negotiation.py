@@ -6,8 +6,15 @@ from dataclasses import dataclass, field
 
 from byoc_serving.errors import NotAcceptableError
 
-_ELEMENT = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
-_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:\\.|[^"\\])*"|[^;"]*)')
+JSON = "application/json"
+
+_LONGEST_ACCEPT = 1024
+_MOST_RANGES = 32
+
+# Nothing is tried twice (++, *+, ?+): a header would otherwise cost the square of its length. A quote that is
+# never closed takes the rest.
+_ELEMENT = re.compile(r'(?:[^,"]++|"(?:\\.|[^"\\])*+"?+)++')
+_PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+("(?:\\.|[^"\\])*+"|[^;"]*+)')
 _QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
 
@@ -50,9 +57,9 @@ def negotiate(accept: str | None, supported: Sequence[str], default: str) -> str
     the default comes first. No header is `*/*`.
 
     Raises:
-        NotAcceptableError: it allows none of them.
+        NotAcceptableError: it allows none of them, or is too long.
     """
-    ranges = _ranges(accept or "*/*") or _ranges("*/*")
+    ranges = _ranges(accept or "*/*", supported) or _ranges("*/*", supported)
     ranked = {name: _rank(name, ranges) for name in (default, *supported)}
     best = max(ranked, key=ranked.__getitem__)
     if ranked[best][0] == 0:
@@ -68,16 +75,26 @@ def preferred(accept: str | None, known: Sequence[str], default: str) -> str:
     """Return the media type that an Accept header likes best, whether or not it is known here.
 
     Known types and the default stand in where a wildcard leaves the choice; the default where nothing fits.
+
+    Raises:
+        NotAcceptableError: it is too long.
     """
-    named = [r.name for r in _ranges(accept or "") if "*" not in r.name]
+    named = [r.name for r in _ranges(accept or "", known) if "*" not in r.name]
     try:
         return negotiate(accept, [*named, *known], default)
     except NotAcceptableError:
         return default
 
 
-def _ranges(accept: str) -> list[_Range]:
-    types = [media_type(element) for element in _ELEMENT.findall(accept)]
+def _ranges(accept: str, supported: Sequence[str]) -> list[_Range]:
+    elements = _ELEMENT.findall(accept) if len(accept) <= _LONGEST_ACCEPT else None
+    if elements is None or len(elements) > _MOST_RANGES:
+        raise NotAcceptableError(
+            f"Accept has {len(accept)} characters. Send at most {_LONGEST_ACCEPT}, and {_MOST_RANGES} types.",
+            sent=accept[:_LONGEST_ACCEPT],
+            supported=list(supported),
+        )
+    types = [media_type(element) for element in elements]
     named = [t for t in types if "/" in t.name]
     return [_Range(t.name, _quality(t), place) for place, t in enumerate(named)]
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from byoc_serving.errors import BadRequestError
+from byoc_serving.formats.arrays import MOST_DIMENSIONS, check_width
 from byoc_serving.formats.negotiation import MediaType
 from byoc_serving.formats.plain import UnencodableError
 from byoc_serving.formats.tables import empty_table
@@ -17,18 +18,19 @@ from byoc_serving.formats.tables import empty_table
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
 _MOST_HEADER_BYTES = 10_000
-_MOST_DIMENSIONS = 32
-# Booleans, integers, floats and fixed-length texts: no objects (pickle), no records, no sub-arrays.
+# Booleans, integers, floats and fixed-length strings: no objects (pickle), no records, no sub-arrays.
 _DTYPE = re.compile(r"[<>|=]?([biufcSU])(\d{1,9})")
 
 
-def decode_npy(body: bytes, _content_type: MediaType) -> NDArray[Any]:
+def decode_npy(body: bytes, _content_type: MediaType, n_features: int | None) -> NDArray[Any]:
     """Return the array of an NPY body (numpy.lib.format, versions 1 to 3): read-only, over the body's bytes.
 
-    The length that the header claims is compared with the body's before anything is allocated.
+    A number, or numbers of one dimension, are one row, as in JSON. The length that the header
+    claims is compared with the body's before anything is allocated.
 
     Raises:
-        BadRequestError: it is no NPY, needs pickle, is empty, or its shape does not fit its length.
+        BadRequestError: it is not NPY, needs pickle or is empty; its shape does not fit its length, or its
+            last axis does not fit n_features.
     """
     header, start = _header(body)
     dtype = _dtype(header["descr"])
@@ -47,6 +49,10 @@ def decode_npy(body: bytes, _content_type: MediaType) -> NDArray[Any]:
     if dtype.kind == "U":
         _check_code_points(flat)
     array = flat.reshape(shape, order="F" if header["fortran_order"] else "C")
+    if dtype.kind not in "SU":
+        array = np.atleast_2d(array)
+    if array.ndim >= 2:
+        check_width(array.shape[-1], n_features)
     native = array.dtype.newbyteorder("=")
     return array if array.flags.aligned and array.dtype == native else array.astype(native)
 
@@ -55,8 +61,10 @@ def encode_npy(prediction: object) -> bytes:
     """Return an array, or what numpy makes an array of, as NPY.
 
     Raises:
-        UnencodableError: it would need pickle.
+        UnencodableError: it would need pickle, or is a string or bytes.
     """
+    if isinstance(prediction, str | bytes | bytearray | memoryview):
+        raise UnencodableError(prediction, "application/x-npy", "an array of numbers")
     try:
         array = np.asarray(prediction)
     except ValueError:  # ragged
@@ -98,7 +106,7 @@ def _dtype(descr: object) -> np.dtype[Any]:
         dtype = None
     if dtype is None or not dtype.itemsize:
         raise BadRequestError(
-            f"The NPY dtype is {str(descr)[:100]!r}. Send numbers, booleans or texts of fixed length: "
+            f"The NPY dtype is {str(descr)[:100]!r}. Send numbers, booleans or strings of fixed length: "
             "objects need pickle, which is never decoded, and records are not taken.",
         )
     return dtype
@@ -107,7 +115,7 @@ def _dtype(descr: object) -> np.dtype[Any]:
 def _shape(shape: object) -> tuple[int, ...]:
     if (
         not isinstance(shape, tuple)
-        or len(shape) > _MOST_DIMENSIONS
+        or len(shape) > MOST_DIMENSIONS
         or not all(type(size) is int and 0 <= size < 2**63 for size in shape)
     ):
         raise BadRequestError(f"The NPY shape is {str(shape)[:100]}. Send a tuple of sizes.")
@@ -117,4 +125,4 @@ def _shape(shape: object) -> tuple[int, ...]:
 def _check_code_points(texts: NDArray[Any]) -> None:
     code_points = texts.view(f"{texts.dtype.str[0]}u4")
     if code_points.max() > 0x10FFFF:
-        raise BadRequestError("The NPY has a text with a code point beyond Unicode.")
+        raise BadRequestError("The NPY has a string with a code point beyond Unicode.")

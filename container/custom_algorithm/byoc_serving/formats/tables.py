@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from byoc_serving.errors import BadRequestError
-from byoc_serving.formats.arrays import Column, assemble, floats
+from byoc_serving.formats.arrays import MOST_DIMENSIONS, assemble, check_width, floats
 
 _NUMBERS = frozenset({int, float, bool, NoneType})
 _SCALARS = _NUMBERS | {str}
-_MOST_DIMENSIONS = 32
+
+# Records that leave out more than this would cost far more memory and time than their body suggests.
+_MOST_CELLS_PER_VALUE = 10
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Table:
     index: Sequence[Any] | None = None
 
 
-def model_input(value: Any) -> Any:  # noqa: ANN401 - a parsed JSON value in, whatever it stands for out
+def model_input(value: Any, n_features: int | None) -> Any:  # noqa: ANN401 - a parsed JSON value in, whatever it stands for out
     """Return what predict_fn gets for a parsed value.
 
     Returns:
@@ -33,12 +35,17 @@ def model_input(value: Any) -> Any:  # noqa: ANN401 - a parsed JSON value in, wh
         or deeper (images); else the value itself.
 
     Raises:
-        BadRequestError: the value is a table that is empty, ragged or has a number beyond the doubles.
+        BadRequestError: the value is a table that is empty, ragged, almost empty or not n_features wide, or
+            has a number beyond float64.
     """
     if (table := table_in(value)) is not None:
-        return _data(table)
+        return _data(table, n_features)
     items = _listed(value)
-    return floats(items) if items is not None and _are_nested_numbers(items) else value
+    if items is None or not _are_nested_numbers(items):
+        return value
+    array = floats(items)
+    check_width(array.shape[-1], n_features)
+    return array
 
 
 def table_in(value: Any) -> Table | None:  # noqa: ANN401 - a parsed JSON value
@@ -78,7 +85,7 @@ def _table_of_items(items: list[Any]) -> Table | None:
     if not items:
         raise empty_table()
     kinds = set(map(type, items))
-    if kinds <= _NUMBERS and kinds != {NoneType}:
+    if kinds <= _NUMBERS:
         return Table([items])
     if kinds == {list} and _are_scalars(items):
         return Table(items)
@@ -88,6 +95,14 @@ def _table_of_items(items: list[Any]) -> Table | None:
 def _table_of_records(records: Sequence[Mapping[str, object]]) -> Table:
     """Take columns in the order in which their names first appear; what a record leaves out is null."""
     names = list(dict.fromkeys(chain.from_iterable(records)))
+    sent = sum(map(len, records))
+    if len(records) * len(names) > _MOST_CELLS_PER_VALUE * sent:
+        raise BadRequestError(
+            f"The {len(records)} records name {len(names)} columns and have {sent} values, less than one for "
+            f"every {_MOST_CELLS_PER_VALUE} cells. Name all columns in each record, or send fewer at once.",
+            columns=len(names),
+            values=sent,
+        )
     return Table([[record.get(name) for name in names] for record in records], names)
 
 
@@ -109,14 +124,20 @@ def _table_of_split(split: Mapping[str, Any]) -> Table | None:
     return Table(rows, names, index)
 
 
-def _data(table: Table) -> Any:  # noqa: ANN401 - as assemble
+def _data(table: Table, n_features: int | None) -> Any:  # noqa: ANN401 - as assemble
+    """Numbers, booleans and null are float64; a column with text keeps its cells. Null is NaN in both."""
     rows = table.rows
     if not rows or not rows[0]:
         raise empty_table()
+    check_width(len(rows[0]), n_features)
     _refuse_ragged(rows)
-    if table.names is None and set(map(type, chain.from_iterable(rows))) <= _NUMBERS:
-        return floats(rows)
-    return assemble([_column(cells) for cells in zip(*rows, strict=True)], table.names, table.index)
+    if set(map(type, chain.from_iterable(rows))) <= _NUMBERS:
+        return assemble(floats(rows), (), table.names, table.index)
+    cells = np.empty((len(rows), len(rows[0])), dtype=object)
+    cells[:] = rows
+    cells[cells == None] = np.nan  # noqa: E711 - compares each cell
+    texts = [place for place, column in enumerate(zip(*rows, strict=True)) if str in map(type, column)]
+    return assemble(cells, texts, table.names, table.index)
 
 
 def _refuse_ragged(rows: Sequence[Sequence[Any]]) -> None:
@@ -131,13 +152,6 @@ def _refuse_ragged(rows: Sequence[Sequence[Any]]) -> None:
             )
 
 
-def _column(cells: Sequence[Any]) -> Column:
-    """Numbers, booleans and null are doubles; a column with text keeps its cells. Null is NaN in both."""
-    if set(map(type, cells)) <= _NUMBERS:
-        return floats(cells)
-    return [np.nan if cell is None else cell for cell in cells]
-
-
 def _are_records(items: Sequence[Any]) -> bool:
     return set(map(type, items)) <= {dict} and _are_scalars(item.values() for item in items)
 
@@ -149,7 +163,7 @@ def _are_scalars(rows: Iterable[Iterable[object]]) -> bool:
 def _are_nested_numbers(items: list[Any]) -> bool:
     """Whether numbers lie three lists deep or deeper, and every list of a level is as long as the others."""
     level, depth = items, 1
-    while level and set(map(type, level)) == {list} and depth < _MOST_DIMENSIONS:
+    while level and set(map(type, level)) == {list} and depth < MOST_DIMENSIONS:
         if len(set(map(len, level))) != 1:
             return False
         level, depth = list(chain.from_iterable(level)), depth + 1

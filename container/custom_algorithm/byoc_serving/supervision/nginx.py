@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from byoc_serving.messages import too_large_message
 from byoc_serving.settings import PROGRAM_DIR, Settings
 
 TEMPLATE = PROGRAM_DIR / "nginx.conf"
@@ -32,11 +33,6 @@ def fill(template: str, words: Mapping[str, str]) -> str:
     return re.sub(r"@(\w+)@", lambda match: words[match.group(1)], template)
 
 
-def too_large(max_payload_mb: int) -> str:
-    """Return what the caller of a body over the limit is told."""
-    return f"The body is over {max_payload_mb} MB. Send less, or raise SAGEMAKER_MAX_PAYLOAD_IN_MB."
-
-
 def _words(settings: Settings, run_dir: Path, cores: float) -> dict[str, str]:
     return {
         "run_dir": str(run_dir),
@@ -44,7 +40,7 @@ def _words(settings: Settings, run_dir: Path, cores: float) -> dict[str, str]:
         "listen": f"{settings.host}:{settings.port}",
         "max_bytes": str(settings.max_payload_bytes),
         "max_body": f"{settings.max_payload_mb}m",
-        "too_large": too_large(settings.max_payload_mb),
+        "too_large": too_large_message(settings.max_payload_mb),
         "read_timeout_s": f"{settings.timeout_s + _QUEUE_S:.0f}",
         "user": _user(),
     }
