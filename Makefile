@@ -8,23 +8,25 @@ NEEDS := -c constraints.txt -r $(SERVING).txt -r $(APPS).txt
 DESCRIBED := pyproject.toml constraints.txt $(SERVING).txt $(APPS).txt
 
 .PHONY: help demo test test-docker lint lock clean
+# Two targets that run at once would install into one environment.
+.NOTPARALLEL:
 
 help:  ## Say what can be made.
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 demo: $(VENV)/.demo  ## Train, upload, pull, serve and call a model, all on this machine.
-	@$(BIN)/byoc demo
+	@$(BIN)/python -m byoc demo
 
 test: $(VENV)/.dev  ## Everything that needs no Docker.
-	$(BIN)/pytest -m "not docker" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not docker" -n 2 --dist worksteal
 
 test-docker: $(VENV)/.dev  ## Build, push, pull and run the image with a real engine and registry.
-	$(BIN)/pytest -m docker
+	$(BIN)/python -m pytest -m docker
 
 lint: $(VENV)/.dev  ## ruff, mypy, shellcheck.
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
 	$(BIN)/shellcheck .ci/run container/*.sh
 
 lock:  ## Pin the image's dependencies with hashes, and the laptop's to the same versions (needs uv).
@@ -44,18 +46,26 @@ $(VENV)/.demo: $(DESCRIBED)
 $(VENV)/.dev: $(DESCRIBED)
 	@$(call install,.[dev])
 
-# A half-made environment has no stamp and is made again.
+# A half-made environment has no stamp and is completed; one whose Python is gone is created again. Nothing runs by
+# a script of the environment's bin/, as those name the folder that the checkout once was in.
 define install
 	set -e; \
+	command -v "$(PYTHON)" >/dev/null \
+	    || { echo "$(PYTHON) is not installed. Name a Python: make PYTHON=python3.12" >&2; exit 1; }; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	    || { echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.12" >&2; exit 1; }; \
-	echo "installing into $(VENV)"; \
+	    || { echo "Python 3.11 or newer is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.13" >&2; exit 1; }; \
+	if test -t 2; then quiet=; else quiet=-q; fi; \
 	if command -v uv >/dev/null; then \
-	    test -x $(BIN)/python || uv venv -q --python $(PYTHON) $(VENV); \
-	    uv pip install -q -p $(BIN)/python $(NEEDS) -e '$(1)'; \
+	    $(BIN)/python -c '' 2>/dev/null || { $(making); uv venv -q --python "$(PYTHON)" $(VENV); }; \
+	    $(installing); \
+	    uv pip install $$quiet -p $(BIN)/python $(NEEDS) -e '$(1)'; \
 	else \
-	    test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV); \
-	    $(BIN)/python -m pip install -q --disable-pip-version-check $(NEEDS) -e '$(1)'; \
+	    $(BIN)/python -m pip --version >/dev/null 2>&1 || { $(making); "$(PYTHON)" -m venv $(VENV); }; \
+	    $(installing); \
+	    $(BIN)/python -m pip install $$quiet --disable-pip-version-check $(NEEDS) -e '$(1)'; \
 	fi; \
 	touch $@
 endef
+
+making = echo "creating $(VENV)"; rm -rf $(VENV)
+installing = echo "installing into $(VENV): this can take minutes"

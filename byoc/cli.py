@@ -1,7 +1,9 @@
 """The command `byoc`: its verbs, and the one place where errors become messages and exit statuses."""
 
+import errno
 import os
 import signal
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,12 +13,15 @@ from typing import Never
 
 import click
 
-from byoc.errors import ByocError
+from byoc.errors import ByocError, ReaderGoneError
 
 OUR_ERROR = 1
 BUG = 3
 INTERRUPTED = 130
 TERMINATED = 143
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+# What the extra `local` brings that is imported by name.
+EXTRA = ("moto", "werkzeug", "flask", "flask_cors")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,8 +41,10 @@ def demo(repo: Path | None) -> None:
     try:
         from byoc.demo import find_repo, run_demo
     except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA:
+            raise
         raise ByocError(
-            f"{error}. Install what the demo needs: pip install 'sagemaker-byoc[local]'"
+            f"{error}. Run make demo in the checkout, or: {sys.executable} -m pip install -e '.[local]'"
         ) from error
     run_demo(find_repo(Path.cwd(), repo))
 
@@ -49,7 +56,8 @@ def main(arguments: Sequence[str] | None = None, command: Callable[..., object] 
     where its traceback is), 130 interrupted (^C), 143 terminated.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _end)
     try:
         command(args=arguments, prog_name="byoc", standalone_mode=False)
     except click.ClickException as error:
@@ -58,16 +66,31 @@ def main(arguments: Sequence[str] | None = None, command: Callable[..., object] 
     except (click.Abort, KeyboardInterrupt):
         click.echo("byoc: interrupted", err=True)
         return INTERRUPTED
-    except ByocError as error:
-        click.echo(f"byoc: {error}", err=True)
-        return OUR_ERROR
-    except BrokenPipeError:  # as in `byoc ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return OUR_ERROR
-    except Exception:  # noqa: BLE001 - the outermost boundary
-        click.echo(f"byoc: this is a bug of ours. Its traceback is in {_keep_traceback()}.", err=True)
-        return BUG
+    except Exception as error:  # noqa: BLE001 - the outermost boundary
+        return _explain(error)
     return 0
+
+
+def _explain(error: Exception) -> int:
+    """Say on stderr what went wrong, and what was noted on its way; return the exit status."""
+    _drop_what_cannot_be_written()
+    if isinstance(error, ReaderGoneError):
+        return OUR_ERROR
+    text, status = str(error), OUR_ERROR
+    if isinstance(error, OSError) and error.errno in CANNOT_WRITE:  # click met it as it wrote the help
+        text = f"The output cannot be written: {error.strerror}."
+    elif not isinstance(error, ByocError):
+        text, status = f"this is a bug of ours. Its traceback is in {_keep_traceback()}.", BUG
+    click.echo("\n".join([f"byoc: {text}", *getattr(error, "__notes__", [])]), err=True)
+    return status
+
+
+def _drop_what_cannot_be_written() -> None:
+    """Empty stdout's buffer, if need be into nowhere: else Python would complain at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(number: int, _frame: FrameType | None) -> Never:

@@ -1,22 +1,30 @@
 """`byoc demo`: the whole way from a user's main.py to predictions, as programs of this machine."""
 
 import http.client
-import itertools
 import json
 import re
+import shlex
 import statistics
 import sys
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from byoc.errors import ByocError, DemoError, ProgramError
+from byoc.errors import DemoError, ProgramError, ReaderGoneError
 from byoc.local.aws import REGION, EmbeddedAws
-from byoc.predictions import accuracy_of, latencies_ms, probabilities_in, table_of
+from byoc.predictions import (
+    answers_in,
+    judge,
+    labels_in,
+    latencies_ms,
+    list_of,
+    requests_in,
+    table_of,
+)
 from byoc.runtime import opt_ml
 from byoc.runtime.process import Process
 from byoc.runtime.program import Place, Program, run, start
@@ -25,22 +33,18 @@ from byoc.stages import Stage, Stages
 
 PROGRAM = Path("container", "custom_algorithm")
 BUCKET = "byoc-demo"
-OTHER_FORMATS = {
-    ".json": "application/json",
-    ".jsonl": "application/jsonlines",
-    ".npy": "application/x-npy",
-}
 CALLS = 50
+CALLS_S = 5.0
 PATIENCE_S = 60.0
 STAGES = ("Train", "Upload", "Pull", "Serve", "Predict", "Stop")
 NEXT = """
-What to try next:
+What to try next{where}:
   {program}/apps/
-      Put your own algorithm there; nothing else changes.
-  python {program}/debug_api.py
-      Flask's debug server: it loads anew on every edit in apps/.
-  python {program}/test_api.py --file dummy_data/breast_cancer.json
-      Sends it a request.
+      Put your own algorithm there, and into dummy_data/ requests for it; nothing else changes.
+  {python} {program}/debug_api.py
+      Flask's debug server: it reloads on every edit in apps/.
+  {python} {program}/test_api.py --file dummy_data/{file}
+      Sends it a request, from a second shell.
   docker build -t my-model container
       The same programs as an image; container/build_and_push.sh my-model puts it into your ECR."""
 
@@ -85,10 +89,11 @@ def run_demo(repo: Path, stages: Stages | None = None) -> None:
     """Run every stage; all programs have ended and all folders are gone when it returns.
 
     Raises:
-        DemoError: a stage failed; the message says why, and where the logs are, which are kept.
+        ByocError: a stage failed; the message says why, and its note where the logs are, which are kept.
     """
     stages = stages or Stages(STAGES, sys.stdout)
     began = time.monotonic()
+    closing = what_next(repo, Path.cwd(), requests_in(repo / "dummy_data"))
     with _work_folder() as work, ExitStack() as running:
         demo = Demo(repo, work)
         aws_process = running.enter_context(demo.python("aws", "-m", "byoc.local.aws"))
@@ -96,6 +101,7 @@ def run_demo(repo: Path, stages: Stages | None = None) -> None:
             train_model(demo, stage)
         with stages.stage("Upload") as stage:
             aws = aws_of(aws_process)
+            create_bucket(aws_process, aws.url)
             version = upload_model(demo, stage, aws)
         with stages.stage("Pull") as stage:
             pull_model(demo, stage, aws, version)
@@ -105,12 +111,12 @@ def run_demo(repo: Path, stages: Stages | None = None) -> None:
             wait_until_ready(server, port, PATIENCE_S, lambda answer: stage.progress(told_in(answer)))
             stage.result = f"/ping answers 200 on 127.0.0.1:{port}"
         with stages.stage("Predict") as stage:
-            table = predict(demo, stage, port)
+            table = predict(demo, stage, server, port)
         with stages.stage("Stop") as stage:
             stop_serving(stage, server)
     stages.say()
     stages.say(table)
-    stages.say(NEXT.format(program=PROGRAM))
+    stages.say(closing)
     stages.say(f"\nThe demo took {time.monotonic() - began:.0f} s; nothing of it is left running.")
 
 
@@ -118,7 +124,7 @@ def train_model(demo: Demo, stage: Stage) -> None:
     """Train with the user's main.py, which keeps the model in apps/.temps/."""
     with demo.python("main.py", str(PROGRAM / "apps" / "main.py")) as process:
         lines = process.finish(stage.progress)
-    stage.result = next((line for line in lines if "accuracy" in line), "")
+    stage.result = lines[-1] if lines else ""
 
 
 def aws_of(process: Process) -> EmbeddedAws:
@@ -137,7 +143,6 @@ def aws_of(process: Process) -> EmbeddedAws:
 
 def upload_model(demo: Demo, stage: Stage, aws: EmbeddedAws) -> ModelVersion:
     """Upload the model that main.py kept; return what the upload says about the version."""
-    _create_bucket(aws.url)
     apps = PROGRAM / "apps"
     script, kept = str(apps / "s3_upload.py"), str(apps / ".temps" / "model")
     destination = f"s3://{BUCKET}/models"
@@ -171,27 +176,35 @@ def start_serving(demo: Demo, version: ModelVersion, port: int) -> Process:
     return start(Program(demo.repo / PROGRAM), "serve", place, given)
 
 
-def predict(demo: Demo, stage: Stage, port: int) -> str:
-    """Send dummy_data/ with test_api.py; return predictions beside labels, as lines to be shown."""
+def predict(demo: Demo, stage: Stage, server: Process, port: int) -> str:
+    """Send dummy_data/ with test_api.py; return predictions, beside labels if any, as lines to be shown.
 
-    def ask(file: Path, content_type: str) -> list[str]:
+    Raises:
+        DemoError: a request was not answered; the message has the last lines of `serve`.
+    """
+
+    def ask(file: Path) -> list[object]:
         script, url = str(PROGRAM / "test_api.py"), f"http://127.0.0.1:{port}/invocations"
-        options = ["--url", url, "--file", str(file), "--content-type", content_type, "--accept", "text/csv"]
-        stage.progress(f"test_api.py --file {file.name} --content-type {content_type}")
-        with demo.python("test_api.py", script, *options) as process:
+        stage.progress(f"test_api.py --file {file.name}")
+        with demo.python("test_api.py", script, "--url", url, "--file", str(file)) as process:
             lines = process.finish()
-        return [line for line in lines if not line.endswith(" ms")]  # its status and time, from stderr
+        return answers_in("\n".join(line for line in lines if not re.fullmatch(r"\d+, [\d.]+ ms", line)))
 
     data = demo.repo / "dummy_data"
-    for suffix, content_type in OTHER_FORMATS.items():
-        probabilities_in(ask(data / f"breast_cancer{suffix}", content_type))
-    probabilities = probabilities_in(ask(data / "breast_cancer.csv", "text/csv"))
-    labels = (data / "labels.csv").read_text().split()
-    accuracy = accuracy_of(probabilities, labels)
-    rows = (data / "breast_cancer.csv").read_bytes().splitlines()
-    p50_ms = statistics.median(latencies_ms(port, itertools.islice(itertools.cycle(rows), CALLS)))
-    stage.result = f"accuracy {accuracy:.3f} on {len(labels)} held-out rows, p50 latency {p50_ms:.1f} ms"
-    return table_of(probabilities, labels)
+    first, *others = requests_in(data)
+    for other in others:
+        ask(other)
+    answers, labels = ask(first), labels_in(data)
+    judged = judge(answers, labels) if labels else None
+    try:
+        p50_ms = statistics.median(latencies_ms(port, first, CALLS, CALLS_S))
+    except DemoError as error:
+        raise DemoError(f"{error} {server.tail()}") from error
+    accuracy = f"accuracy {judged.accuracy:.3f} on " if judged else ""
+    stage.result = (
+        f"{accuracy}{len(answers)} rows of {first.name}, p50 latency {p50_ms:.1f} ms for all of them"
+    )
+    return table_of(judged) if judged else list_of(answers)
 
 
 def stop_serving(stage: Stage, server: Process) -> None:
@@ -202,12 +215,30 @@ def stop_serving(stage: Stage, server: Process) -> None:
     stage.result = "serve ended with status 0 on SIGTERM"
 
 
-def _create_bucket(url: str) -> None:
-    """Make the bucket by S3's REST call; boto3 would read the user's own AWS profile on its way."""
+def what_next(repo: Path, cwd: Path, requests: Sequence[Path]) -> str:
+    """Return commands that work when they are typed, in the checkout."""
+    interpreter = Path(sys.executable)
+    if interpreter.is_relative_to(repo):
+        interpreter = interpreter.relative_to(repo)
+    return NEXT.format(
+        where="" if cwd == repo else f", in {repo}",
+        program=PROGRAM,
+        python=shlex.quote(str(interpreter)),
+        file=shlex.quote(min(requests, key=lambda file: file.stat().st_size).name),
+    )
+
+
+def create_bucket(process: Process, url: str) -> None:
+    """Create the bucket by S3's REST call; boto3 would read the user's own AWS profile on its way."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=10)
-    connection.request("PUT", f"/{BUCKET}")
-    status = connection.getresponse().status
-    connection.close()
+    try:
+        connection.request("PUT", f"/{BUCKET}")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        reason = str(error) or type(error).__name__
+        raise DemoError(f"The embedded S3 did not answer: {reason}. {process.tail()}") from error
+    finally:
+        connection.close()
     if status != 200:
         raise DemoError(f"The embedded S3 answered {status} to the creation of bucket {BUCKET}.")
 
@@ -224,14 +255,31 @@ def told_in(text: str) -> str:
 @contextmanager
 def _work_folder() -> Iterator[Path]:
     """Yield a folder that is removed afterwards; of a failed demo the logs stay."""
-    work = Path(tempfile.mkdtemp(prefix="byoc-"))
     try:
-        yield work
-    except ByocError as error:
+        work = Path(tempfile.mkdtemp(prefix="byoc-"))
+    except OSError as error:
+        raise DemoError(f"There is no folder for the demo: {error}. Name one in TMPDIR.") from error
+    try:
+        with _what_the_machine_refuses():
+            yield work
+    except ReaderGoneError:
+        opt_ml.remove(work)
+        raise
+    except Exception as error:
         for folder in [entry for entry in work.iterdir() if entry.is_dir()]:
             opt_ml.remove(folder)
-        raise DemoError(f"{error}\nThe logs of all stages are in {work}.") from error
-    except BaseException:  # ^C and SIGTERM too
+        error.add_note(f"The logs of all stages are in {work}.")
+        raise
+    except BaseException:  # ^C and SIGTERM
         opt_ml.remove(work)
         raise
     opt_ml.remove(work)
+
+
+@contextmanager
+def _what_the_machine_refuses() -> Iterator[None]:
+    """Tell of a full disk, or a file that may not be read, in a line of its own."""
+    try:
+        yield
+    except OSError as error:
+        raise DemoError(f"The demo cannot go on: {error}.") from error

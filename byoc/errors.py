@@ -11,3 +11,11 @@ class ProgramError(ByocError):
 
 class DemoError(ByocError):
     """A stage of the demo failed."""
+
+
+class OutputError(ByocError):
+    """What we say cannot be written."""
+
+
+class ReaderGoneError(OutputError):
+    """Whoever read what we say has had enough, as in `byoc demo | head`."""

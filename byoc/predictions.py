@@ -1,65 +1,154 @@
-"""How good and how fast the predictions of the demo are."""
+"""What the demo sends and what comes back: requests from dummy_data/, answers, labels, latencies."""
 
 import http.client
+import json
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from byoc.errors import DemoError
 
-POSITIVE = "malignant"
-SHOWN_PER_LABEL = 3
+# In the order in which a file is taken as the one to be judged by.
+CONTENT_TYPES = {
+    ".csv": "text/csv",
+    ".json": "application/json",
+    ".jsonl": "application/jsonlines",
+    ".npy": "application/x-npy",
+}
+LABELS = "labels.csv"
+SHOWN = 6
 
 
-def probabilities_in(lines: Iterable[str]) -> list[float]:
-    """Return the probabilities of an answer in CSV, one a line.
+@dataclass(frozen=True)
+class Judged:
+    """Answers beside labels: what each row was taken for, and what the column of the answers is called."""
+
+    column: str
+    answers: Sequence[str]
+    labels: Sequence[str]
+    predicted: Sequence[str]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of rows that were taken for what they are."""
+        return statistics.fmean(map(str.__eq__, self.predicted, self.labels))
+
+
+def requests_in(folder: Path) -> list[Path]:
+    """Return the files of dummy_data/ that are sent as they are; the first is the one with labels.
 
     Raises:
-        DemoError: a line is no number.
+        DemoError: there are none.
     """
+    kinds = list(CONTENT_TYPES)
+    found = [file for file in folder.glob("*.*") if file.suffix in kinds and file.name != LABELS]
+    if not found:
+        raise DemoError(
+            f"{folder} has no requests. Put a file there that your model takes: {', '.join(kinds)}."
+        )
+    return sorted(found, key=lambda file: (kinds.index(file.suffix), file.name))
+
+
+def labels_in(folder: Path) -> list[str] | None:
+    """Return what the rows of the first request really are, a line each, or None where nobody says it."""
+    file = folder / LABELS
+    return (
+        [line.strip() for line in file.read_text().splitlines() if line.strip()] if file.is_file() else None
+    )
+
+
+def answers_in(body: str) -> list[object]:
+    """Return the answers of a body, one a row: the elements of its JSON list, else its lines."""
     try:
-        return [float(line) for line in lines if line.strip()]
-    except ValueError as error:
-        raise DemoError(f"The predictions shall be numbers, one a line: {error}.") from None
+        parsed = json.loads(body)
+    except ValueError:
+        return [line.strip() for line in body.splitlines() if line.strip()]
+    if isinstance(parsed, dict) and len(parsed) == 1:  # such as {"predictions": [...]}
+        (parsed,) = parsed.values()
+    return parsed if isinstance(parsed, list) else [parsed]
 
 
-def accuracy_of(probabilities: Sequence[float], labels: Sequence[str]) -> float:
-    """Return the share of rows whose likelier diagnosis is their label.
+def judge(answers: Sequence[object], labels: Sequence[str]) -> Judged | None:
+    """Compare a classifier's answers with labels, or return None where they are of another kind.
 
-    Raises:
-        DemoError: there are more or fewer predictions than labels.
-    """
-    if len(probabilities) != len(labels):
-        raise DemoError(f"{len(labels)} rows were sent, and {len(probabilities)} predictions came back.")
-    pairs = zip(probabilities, labels, strict=True)
-    return statistics.fmean((probability > 0.5) == (label == POSITIVE) for probability, label in pairs)
-
-
-def latencies_ms(port: int, rows: Iterable[bytes]) -> Iterator[float]:
-    """Send rows of CSV to 127.0.0.1 one by one over one connection; yield the milliseconds of each call.
+    A number from 0 to 1 is the probability of the second of two labels in sorted order, as scikit-learn
+    numbers classes; words are labels themselves.
 
     Raises:
-        DemoError: one was not answered with 200.
+        DemoError: there are more or fewer answers than labels.
     """
+    if len(answers) != len(labels):
+        raise DemoError(
+            f"{len(answers)} predictions came back, and {LABELS} has {len(labels)} lines. "
+            "Give it one label for each row of the request, or remove it."
+        )
+    classes = sorted(set(labels))
+    alone = [answer[0] if isinstance(answer, list) and len(answer) == 1 else answer for answer in answers]
+    numbers = [float(answer) for answer in map(str, alone) if _is_share(answer)]
+    if len(numbers) == len(labels) and len(classes) == 2:
+        predicted = [classes[number > 0.5] for number in numbers]
+        return Judged(f"probability of {classes[1]}", [f"{n:.3f}" for n in numbers], labels, predicted)
+    if all(isinstance(answer, str | int) for answer in alone):
+        words = [str(answer) for answer in alone]
+        return Judged("prediction", words, labels, words)
+    return None
+
+
+def table_of(judged: Judged) -> str:
+    """Return a few answers of each label beside it, as lines to be shown."""
+    classes = sorted(set(judged.labels))[:SHOWN]
+    rows: list[int] = []
+    for label in classes:
+        rows += [row for row, its in enumerate(judged.labels) if its == label][: SHOWN // len(classes)]
+    width = max(len(judged.column), *(len(judged.answers[row]) for row in rows))
+    lines = [f"{row + 1:>6}  {judged.answers[row]:>{width}}  {judged.labels[row]}" for row in sorted(rows)]
+    return "\n".join([f"   row  {judged.column:>{width}}  label", *lines])
+
+
+def list_of(answers: Sequence[object]) -> str:
+    """Return the first few answers as they are, as lines to be shown."""
+    lines = [f"{row:>6}  {json.dumps(answer, ensure_ascii=False)}" for row, answer in enumerate(answers, 1)]
+    return "\n".join(["   row  answer", *lines[:SHOWN]])
+
+
+def latencies_ms(port: int, file: Path, calls: int, within_s: float) -> Iterator[float]:
+    """Send a file to 127.0.0.1 again and again over one connection; yield the milliseconds of each call.
+
+    Args:
+        port: where /invocations is.
+        file: what to send.
+        calls: how often at most.
+        within_s: begin no further call after so many seconds.
+
+    Raises:
+        DemoError: one was not answered, or not with 200.
+    """
+    body, headers = file.read_bytes(), {"Content-Type": CONTENT_TYPES[file.suffix]}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    stop = time.perf_counter() + within_s
     try:
-        for row in rows:
+        for _ in range(calls):
             began = time.perf_counter()
-            connection.request("POST", "/invocations", row, {"Content-Type": "text/csv"})
+            connection.request("POST", "/invocations", body, headers)
             response = connection.getresponse()
-            body = response.read()
-            took_ms = (time.perf_counter() - began) * 1000
+            said = response.read()
+            ended = time.perf_counter()
             if response.status != 200:
-                raise DemoError(f"/invocations answered {response.status}: {body.decode(errors='replace')}")
-            yield took_ms
+                raise DemoError(f"/invocations answered {response.status}: {said.decode(errors='replace')}")
+            yield (ended - began) * 1000
+            if ended > stop:
+                return
+    except (OSError, http.client.HTTPException) as error:
+        reason = str(error) or type(error).__name__
+        raise DemoError(f"/invocations gave no answer to {file.name}: {reason}.") from error
     finally:
         connection.close()
 
 
-def table_of(probabilities: Sequence[float], labels: Sequence[str]) -> str:
-    """Return a few predictions of each label beside it, as lines to be shown."""
-    shown: list[int] = []
-    for label in sorted(set(labels)):
-        shown += [row for row, its in enumerate(labels) if its == label][:SHOWN_PER_LABEL]
-    lines = [f"{row + 1:>6}  {probabilities[row]:>21.3f}  {labels[row]}" for row in sorted(shown)]
-    return "\n".join([f"   row  probability {POSITIVE}  held-out label", *lines])
+def _is_share(text: str) -> bool:
+    try:
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False

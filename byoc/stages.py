@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
+from byoc.errors import OutputError, ReaderGoneError
+
 _GREEN, _RED, _DIM, _PLAIN = "\033[32m", "\033[31m", "\033[2m", "\033[0m"
 _CLEAR_LINE = "\r\033[K"
 _PLAIN_PROGRESS_EVERY_S = 1.0
@@ -52,18 +54,22 @@ class Stages:
             self._due = began
         try:
             yield stage
-        except Exception:
-            self._line(self._colour(_RED, f"{self._failed} {name} failed"))
+        except OutputError:
             raise
-        except BaseException:  # ^C or SIGTERM
-            self._line(self._colour(_RED, f"{self._failed} {name} was interrupted"))
+        except BaseException as error:
+            ended = "failed" if isinstance(error, Exception) else "was interrupted"  # by ^C or SIGTERM
+            self._line(self._colour(_RED, f"{self._failed} {name} {ended}"))
             raise
         took = f"{self._clock() - began:.1f} s"
         told = f": {stage.result}" if stage.result else ""
         self._line(f"{self._colour(_GREEN, self._done)} {name}{told} {self._colour(_DIM, f'({took})')}")
 
     def say(self, text: str = "") -> None:
-        """Write a line that belongs to no stage."""
+        """Write a line that belongs to no stage.
+
+        Raises:
+            OutputError: it cannot be written; in a stage, from `progress` and at its ends too.
+        """
         self._line(text)
 
     def _progress(self, name: str, text: str) -> None:
@@ -72,8 +78,7 @@ class Stages:
             return
         width = shutil.get_terminal_size().columns
         shown = f"  {name}: {text}"[: width - 1]
-        self._out.write(f"{_CLEAR_LINE}{self._colour(_DIM, shown)}")
-        self._out.flush()
+        self._write(f"{_CLEAR_LINE}{self._colour(_DIM, shown)}")
 
     def _progress_in_lines(self, text: str) -> None:
         now = self._clock()
@@ -82,8 +87,16 @@ class Stages:
             self._line(f"    {text}")
 
     def _line(self, text: str) -> None:
-        self._out.write(f"{_CLEAR_LINE if self._inline else ''}{text}\n")
-        self._out.flush()
+        self._write(f"{_CLEAR_LINE if self._inline else ''}{text}\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except BrokenPipeError as error:
+            raise ReaderGoneError("Nobody reads the output any more.") from error
+        except OSError as error:
+            raise OutputError(f"The output cannot be written: {error.strerror}.") from error
 
     def _colour(self, colour: str, text: str) -> str:
         return f"{colour}{text}{_PLAIN}" if self._coloured else text

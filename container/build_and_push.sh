@@ -6,8 +6,8 @@ usage() {
     cat <<'END'
 Usage: build_and_push.sh NAME [options] [-- arguments for docker build]
 
-Builds container/, pushes it to the ECR repository NAME under the git commit (with -dirty when container/ differs
-from it) and prints the image's URI with its digest. May be run again at any time, from any folder.
+Builds container/, pushes it to the ECR repository NAME under the git commit (with -dirty when what goes into the
+image differs from it) and prints the image's URI with its digest. May be run again at any time, from any folder.
 
   --tag T                    a further tag; the only one outside a git repository
   --profile P                the profile of the aws CLI
@@ -97,7 +97,7 @@ check_what_was_asked() {
     local tag_pattern='^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$'
     [[ -n $name ]] || die $WRONG_USAGE "no name of a repository. See --help."
     [[ $name =~ $name_pattern && ${#name} -ge 2 && ${#name} -le 256 ]] ||
-        die $WRONG_USAGE "ECR takes no repository called '$name'. Use 2 to 256 small letters, digits, and . _ - / between them."
+        die $WRONG_USAGE "'$name' is not a valid ECR repository name. Use 2 to 256 small letters, digits, and . _ - / between them."
     [[ -z $tag || $tag =~ $tag_pattern ]] ||
         die $WRONG_USAGE "'$tag' cannot be a tag. Use up to 128 letters, digits, _ . and -, not beginning with . or -."
     [[ $platform == linux/amd64 || $platform == linux/arm64 ]] ||
@@ -130,21 +130,30 @@ find_region() {
 }
 
 find_account() {
-    account=$(aws_ sts get-caller-identity --query Account --output text 2>"$scratch/said") ||
-        die $MISSING "there are no AWS credentials to work with${profile:+ in profile $profile}. Run aws configure or aws sso login, or give --profile.$(because)"
+    local no_credentials='credential|config profile|security token|(token|session)[^:]* (has )?expired|ExpiredToken'
+    no_credentials+='|InvalidClientTokenId|SignatureDoesNotMatch|(^|[^[:alnum:]])SSO([^[:alnum:]]|$)|reauthenticate'
+    account=$(aws_ sts get-caller-identity --query Account --output text 2>"$scratch/said") && return
+    grep -Eqi "$no_credentials" "$scratch/said" || die 1 "AWS does not say who you are.$(because)"
+    die $MISSING "there are no AWS credentials to work with${profile:+ in profile $profile}. Run aws configure or aws sso login, or give --profile.$(because)"
 }
 
 find_tags() {
     local commit
     tags=()
     if commit=$(git -C "$context" rev-parse --short=12 HEAD 2>"$scratch/said"); then
-        # Files that git does not know are in the image too.
-        [[ -z $(git -C "$context" status --porcelain -- .) ]] || commit+=-dirty
+        [[ -z $(changes) ]] || commit+=-dirty
         tags+=("$commit")
     elif [[ -z $tag ]]; then
         die $MISSING "there is no git commit to name the image after. Give --tag.$(because)"
     fi
     [[ -z $tag ]] || tags+=("$tag")
+}
+
+# Prints what makes the image differ from the commit: changed files, and those that git does not know, be they ignored
+# by git or not, unless .dockerignore, whose patterns git reads too, keeps them out of the image.
+changes() {
+    git -C "$context" status --porcelain --untracked-files=no -- .
+    git -C "$context" ls-files --others --exclude-from="$context/.dockerignore" -- . 2>"$scratch/said"
 }
 
 # --- the repository -------------------------------------------------------------------------------------------------
@@ -173,13 +182,13 @@ ensure_repository() {
         ecr create-repository --repository-name "$name" --image-tag-mutability "${immutable:-MUTABLE}" \
             --image-scanning-configuration scanOnPush=true >/dev/null
         look_up_repository
-        say "$repository is made: scanned on push, tags $mutability"
-    elif [[ -n $immutable && $mutability == MUTABLE ]]; then
+        say "$repository created: scanned on push, tags $mutability"
+    elif [[ -n $immutable && $mutability == MUTABLE* ]]; then
         ecr put-image-tag-mutability --repository-name "$name" --image-tag-mutability IMMUTABLE >/dev/null
         look_up_repository
-        say "$repository is there; its tags are $mutability from now on"
+        say "$repository exists; its tags are $mutability from now on"
     else
-        say "$repository is there"
+        say "$repository exists, its tags are $mutability"
     fi
     [[ -z $expire_days ]] || ensure_lifecycle
 }
@@ -201,7 +210,9 @@ log_in() {
     local registry
     registry=$(ecr get-authorization-token --query 'authorizationData[0].proxyEndpoint')
     password=$(ecr get-login-password)
-    docker login --username AWS --password-stdin "${registry#*://}" <<<"$password" >/dev/null 2>"$scratch/said" ||
+    # By a pipe: a here-string is a temporary file in bash before 5.1.
+    printf '%s' "$password" |
+        docker login --username AWS --password-stdin "${registry#*://}" >/dev/null 2>"$scratch/said" ||
         die 1 "docker login to ${registry#*://} failed.$(because)"
     # https://HOST or, where another registry answers, http://HOST:PORT; the repository follows the host.
     manifests=${registry%/}/v2/${repository#*/}/manifests
@@ -248,7 +259,8 @@ is_our_image() {
         docker image inspect --format '{{join .RepoDigests "\n"}}' "$image" | grep -qxF "$repository@$digest"
 }
 
-# find_missing_tags: sets missing_tags; ends here when an immutable one is taken.
+# find_missing_tags: sets missing_tags; ends here when an immutable one is taken. With exclusions, as in
+# IMMUTABLE_WITH_EXCLUSION, ECR alone knows which tags may move, and says so to the push.
 find_missing_tags() {
     local each
     missing_tags=()
@@ -259,7 +271,7 @@ find_missing_tags() {
         elif is_our_image; then
             say "$each is there already, with this very image"
         elif [[ $mutability == IMMUTABLE ]]; then
-            die $TAG_TAKEN "the tag $each of $name is immutable and names another image, $digest. Deploy that one, commit your changes, or give another --tag."
+            die_of_taken_tag "$each" ", $digest"
         else
             say "$each moves here from $digest"
             missing_tags+=("$each")
@@ -267,11 +279,20 @@ find_missing_tags() {
     done
 }
 
+# die_of_taken_tag TAG WHICH
+die_of_taken_tag() {
+    die $TAG_TAKEN "the tag $1 of $name is immutable and names another image$2. Deploy that one, commit your changes, or give another --tag."
+}
+
 push() {
     local each
     for each in ${missing_tags[@]+"${missing_tags[@]}"}; do
         docker tag "$image" "$repository:$each"
-        docker push "$repository:$each" >&2 || die 1 "the push of $repository:$each failed; the reason is above."
+        docker push "$repository:$each" >&2 2>"$scratch/said" && continue
+        cat "$scratch/said" >&2
+        # "tag invalid: The image tag 'v1' already exists ... because the tag is immutable."
+        ! grep -Eqi 'ImmutableTag|is immutable' "$scratch/said" || die_of_taken_tag "$each" ''
+        die 1 "the push of $repository:$each failed; the reason is above."
     done
 }
 

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
 from botocore.httpsession import URLLib3Session
@@ -14,26 +15,33 @@ NOBODYS_AWS = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "AWS_MAX_ATTEMPTS": "1",
 }
+_LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class YouReachedForRealAws(AssertionError):  # noqa: N818 - named for the mistake
     """A test let an AWS client call a host that is not this machine. Ask for the `bucket` fixture."""
 
 
-def put_aws_out_of_reach(monkeypatch):
-    """Forget this machine's own AWS settings, and stop any call that would leave it."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name, value in NOBODYS_AWS.items():
-        monkeypatch.setenv(name, value)
-    send = URLLib3Session.send
+def forget_the_laptops_aws(environ: MutableMapping[str, str]) -> None:
+    """Replace this machine's own AWS settings by nobody's, and send nothing for loopback to its proxy."""
+    for name in [name for name in environ if name.startswith("AWS_")]:
+        del environ[name]
+    environ.update(NOBODYS_AWS)
+    given = environ.get("NO_PROXY", environ.get("no_proxy"))
+    environ["NO_PROXY"] = environ["no_proxy"] = ",".join(filter(None, [given, *_LOOPBACK]))
+
+
+def stop_what_leaves_this_machine() -> None:
+    """Let no AWS client of this process call another host. Safe to repeat."""
+    send = getattr(URLLib3Session.send, "unfenced", URLLib3Session.send)
 
     def send_within_this_machine(self, request):
         if not _is_loopback(urlsplit(request.url).hostname):
             raise YouReachedForRealAws(f"{request.method} {request.url}")
         return send(self, request)
 
-    monkeypatch.setattr(URLLib3Session, "send", send_within_this_machine)
+    send_within_this_machine.unfenced = send
+    URLLib3Session.send = send_within_this_machine
 
 
 def _is_loopback(host):

@@ -1,14 +1,25 @@
-"""What every test has: no way to real AWS, and an embedded S3 for the asking."""
+"""What every test has: no way to real AWS, nobody's git settings, nginx where asked for, an embedded S3."""
+
+import os
 
 import pytest
 
-from aws_fence import put_aws_out_of_reach
+from aws_fence import forget_the_laptops_aws, stop_what_leaves_this_machine
+from byoc_serving.supervision.nginx import find_nginx
 from s3_server import s3_server
+from serving import require_nginx
 
 
-@pytest.fixture(autouse=True)
-def _aws_is_out_of_reach(monkeypatch):
-    put_aws_out_of_reach(monkeypatch)
+def pytest_configure():
+    """Fence the whole process off, and so session fixtures and child processes too."""
+    forget_the_laptops_aws(os.environ)
+    stop_what_leaves_this_machine()
+    os.environ.update(GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("nginx"):
+        require_nginx(find_nginx(os.environ.get("PATH")), os.environ)
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,14 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from aws_fence import NOBODYS_AWS
+from byoc.runtime.readiness import free_port
 from processes import alive, below, eventually
 
 PROGRAM = Path(__file__).parents[1] / "container" / "custom_algorithm"
@@ -24,10 +27,11 @@ def program_with(apps, target):
     return target
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def require_nginx(found, environ):
+    """Skip the test where nginx is not installed; in CI, which installs it, fail."""
+    if found is None:
+        give_up = pytest.fail if environ.get("CI") == "true" else pytest.skip
+        give_up("nginx is not installed: apt-get install nginx")
 
 
 class Serve:
@@ -38,6 +42,7 @@ class Serve:
         self.port = free_port()
         self.log = base_dir / "serve.log"
         environ = {
+            **NOBODYS_AWS,
             "PATH": f"{os.environ['PATH']}:/usr/sbin",
             "TMPDIR": str(base_dir),
             "SAGEMAKER_BASE_DIR": str(base_dir),

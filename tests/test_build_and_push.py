@@ -1,6 +1,7 @@
 """build_and_push.sh with a fake engine, aws CLI and registry; tests/docker has the real ones."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -8,15 +9,19 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "container" / "build_and_push.sh"
+DOCKERIGNORE = SCRIPT.with_name(".dockerignore")
+GITIGNORE = SCRIPT.parents[1] / ".gitignore"
 FAKES = Path(__file__).parent / "fixtures" / "push"
 # All that the script may take from the machine.
 PROGRAMS = ("awk", "basename", "bash", "cat", "dirname", "git", "grep", "mktemp", "rm", "sed", "tail", "tr")
+NOBODYS_GIT = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 SCHEMA_2 = "application/vnd.docker.distribution.manifest.v2+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 AN_IMAGE = "sha256:" + "a" * 64
@@ -34,7 +39,12 @@ class Bench:
 
     def push(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environ = {"PATH": str(self.bin), "FAKE": str(self.fake), "REGISTRY": self.registry}
-        environ |= {"REAL_CURL": shutil.which("curl") or "", "HOME": str(self.fake), **variables}
+        environ |= {
+            "REAL_CURL": shutil.which("curl") or "",
+            "HOME": str(self.fake),
+            **NOBODYS_GIT,
+            **variables,
+        }
         script = self.checkout / "container" / SCRIPT.name
         return subprocess.run(
             [script, *words], cwd="/", env=environ, capture_output=True, text=True, check=False, timeout=30
@@ -93,7 +103,9 @@ def bench(tmp_path: Path, registry: str) -> Bench:
         (folders["bin"] / program).symlink_to(FAKES / program)
     container = folders["checkout"] / "container"
     container.mkdir(parents=True)
-    shutil.copy(SCRIPT, container)
+    for file in (SCRIPT, DOCKERIGNORE):
+        shutil.copy(file, container)
+    shutil.copy(GITIGNORE, folders["checkout"])
     git(folders["checkout"], "init", "--quiet")
     git(folders["checkout"], "add", ".")
     git(folders["checkout"], "commit", "--quiet", "--message", "All of it")
@@ -151,6 +163,54 @@ def test_a_new_file_in_container_makes_the_tag_dirty(bench):
     assert bench.pushes() == [git(bench.checkout, "rev-parse", "--short=12", "HEAD") + "-dirty"]
 
 
+@pytest.mark.parametrize("name", ["kept.bin", "apps/deeper/kept.bin"])
+def test_a_file_that_git_ignores_and_the_image_has_makes_the_tag_dirty(bench, name):
+    (bench.checkout / ".git" / "info" / "exclude").write_text("kept.bin\n")
+    file = bench.checkout / "container" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("")
+
+    bench.push("team/model")
+
+    assert bench.pushes() == [git(bench.checkout, "rev-parse", "--short=12", "HEAD") + "-dirty"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "look.ipynb",
+        "apps/.temps/model/model.txt",
+        "apps/dist/a.whl",
+        "apps/.env",
+        "env/pyvenv.cfg",
+        "apps/id_ecdsa",
+    ],
+)
+def test_a_file_that_stays_out_of_the_image_does_not(bench, name):
+    file = bench.checkout / "container" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("")
+
+    bench.push("team/model")
+
+    assert bench.pushes() == [git(bench.checkout, "rev-parse", "--short=12", "HEAD")]
+
+
+def test_a_deleted_file_makes_the_tag_dirty(bench):
+    (bench.checkout / "container" / ".dockerignore").unlink()
+
+    bench.push("team/model")
+
+    assert bench.pushes() == [git(bench.checkout, "rev-parse", "--short=12", "HEAD") + "-dirty"]
+
+
+def test_all_that_git_ignores_stays_out_of_the_image():
+    kept_out = DOCKERIGNORE.read_text().splitlines()
+    for line in GITIGNORE.read_text().split():
+        name = line.rstrip("/")
+        assert any(fnmatch(name, pattern.removeprefix("**/")) for pattern in kept_out), line
+
+
 def test_a_change_outside_container_does_not(bench):
     (bench.checkout / "notes.txt").write_text("")
 
@@ -164,6 +224,10 @@ def test_the_password_is_in_no_programs_arguments(bench):
 
     assert any(call.startswith("curl") for call in bench.calls)
     assert not [call for call in bench.calls if "the-password" in call]
+
+
+def test_the_password_is_in_no_here_string_which_old_bashes_write_to_disk():
+    assert not [line for line in SCRIPT.read_text().splitlines() if "<<<" in line and "password" in line]
 
 
 def test_the_same_image_is_not_pushed_again(bench):
@@ -197,6 +261,59 @@ def test_another_image_under_an_immutable_tag_is_refused_before_any_push(bench):
     assert again.stdout == ""
     assert "of team/model is immutable and names another image" in again.stderr
     assert bench.pushes() == []
+
+
+SAID_OF_AN_IMMUTABLE_TAG = (
+    "tag invalid: The image tag 'v1' already exists in the 'team/model' repository "
+    "and cannot be overwritten because the tag is immutable.\n"
+)
+
+
+@pytest.mark.parametrize("mutability", ["IMMUTABLE_WITH_EXCLUSION", "MUTABLE_WITH_EXCLUSION"])
+def test_with_exclusions_ecr_says_which_tag_may_not_move(bench, mutability):
+    bench.set("mutability", mutability)
+    bench.push("team/model", "--tag", "v1")
+    bench.set("image_id", ANOTHER_IMAGE)
+    bench.set("push_fails", SAID_OF_AN_IMMUTABLE_TAG)
+
+    again = bench.push("team/model", "--tag", "v1")
+
+    assert again.returncode == 4
+    assert again.stdout == ""
+    assert SAID_OF_AN_IMMUTABLE_TAG in again.stderr
+    assert "is immutable and names another image. Deploy that one" in again.stderr.splitlines()[-1]
+
+
+def test_with_exclusions_a_tag_that_may_move_moves(bench):
+    bench.set("mutability", "IMMUTABLE_WITH_EXCLUSION")
+    bench.push("team/model", "--tag", "latest")
+    bench.set("image_id", ANOTHER_IMAGE)
+
+    assert bench.push("team/model", "--tag", "latest").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("MUTABLE_WITH_EXCLUSION", "IMMUTABLE"), ("IMMUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION")],
+)
+def test_immutable_tags_makes_immutable_what_is_not_and_keeps_exclusions(bench, before, after):
+    bench.set("mutability", before)
+
+    pushed = bench.push("team/model", "--immutable-tags")
+
+    assert pushed.returncode == 0, pushed.stderr
+    assert (bench.fake / "mutability").read_text().strip() == after
+
+
+def test_another_failure_of_the_push_says_so_below_its_reason(bench):
+    bench.set("push_fails", "denied: Your authorization token has expired.\n")
+
+    done = bench.push("team/model")
+
+    assert done.returncode == 1
+    *_, reason, line = done.stderr.splitlines()
+    assert reason == "denied: Your authorization token has expired."
+    assert line.endswith("failed; the reason is above.")
 
 
 @pytest.mark.parametrize(
@@ -339,6 +456,37 @@ def test_missing_credentials_are_one_line(bench):
     assert_one_line(done, 3, "no AWS credentials", "in profile work", "Unable to locate credentials")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The config profile (work) could not be found",
+        "Error loading SSO Token: Token for work does not exist",
+        "The SSO session associated with this profile has expired or is otherwise invalid.",
+        "Token has expired and refresh failed",
+        "An error occurred (ExpiredToken) when calling the GetCallerIdentity operation: no",
+        "An error occurred (InvalidClientTokenId) when calling the GetCallerIdentity operation: no",
+    ],
+)
+def test_credentials_that_do_not_work_are_told_as_such(bench, said):
+    bench.set("sts_fails", said)
+
+    assert_one_line(bench.push("team/model"), 3, "no AWS credentials", said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Could not connect to the endpoint URL: "https://sts.eu-central-1.amazonaws.com/"',
+        "SSL validation failed for https://sts.eu-central-1.amazonaws.com/ certificate has expired",
+        "An error occurred (Throttling) when calling the GetCallerIdentity operation: Rate exceeded",
+    ],
+)
+def test_another_failure_of_sts_is_not_taken_for_missing_credentials(bench, said):
+    bench.set("sts_fails", said)
+
+    assert_one_line(bench.push("team/model"), 1, f"AWS does not say who you are. ({said})")
+
+
 def test_outside_git_a_tag_has_to_be_given(bench):
     shutil.rmtree(bench.checkout / ".git")
 
@@ -355,7 +503,7 @@ def test_outside_git_the_tag_given_is_the_only_one(bench):
 
 @pytest.mark.parametrize("name", ["Model", "team//model", "model_", "a", "m" * 257, "model:v1"])
 def test_a_name_that_ecr_would_refuse_is_one_line(bench, name):
-    assert_one_line(bench.push(name), 2, f"ECR takes no repository called '{name}'")
+    assert_one_line(bench.push(name), 2, f"'{name}' is not a valid ECR repository name")
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,12 @@
 
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+
+from byoc.cli import byoc
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -48,14 +51,39 @@ def test_every_program_and_option_of_the_readmes_commands_exists():
         assert all(option in text for option in re.findall(r"--[a-z-]+", rest)), program
 
 
+def test_every_make_target_and_every_verb_of_byoc_is_documented():
+    told = "\n".join((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        word
+        for words in re.findall(r"(?:^|`)make ([a-z-]+(?: [a-z-]+)*)", told, re.MULTILINE)
+        for word in words.split()
+    }
+    assert targets <= named
+    assert {verb for verb in byoc.commands if not re.search(rf"byoc {verb}\b", told)} == set()
+
+
+def files_of_the_project():
+    """Return what git tracks; without git, or outside a checkout, what is not made by a program."""
+    try:
+        told = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+        files = [ROOT / name for name in told.stdout.split("\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        kept_out = set((ROOT / ".gitignore").read_text().replace("/", "").split()) | {".git"}
+        files = [
+            file
+            for file in ROOT.rglob("*")
+            if not any(fnmatch(part, name) for part in file.relative_to(ROOT).parts for name in kept_out)
+        ]
+    return [file for file in files if file.is_file()]
+
+
 def test_no_document_or_program_names_a_machine_path():
-    tracked = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    marks = ("/" + "work/", "/" + "farm/")
-    bad = [
-        name
-        for name in tracked
-        if (ROOT / name).is_file() and any(mark in (ROOT / name).read_text(errors="ignore") for mark in marks)
-    ]
-    assert bad == []
+    folder = re.compile(r"(?<![\w.})$])/(work|farm|home|Users|root)/")
+    assert [file for file in files_of_the_project() if folder.search(file.read_text(errors="ignore"))] == []
+
+
+def test_without_git_the_same_files_are_looked_at(monkeypatch):
+    with_git = set(files_of_the_project())
+    monkeypatch.setenv("PATH", "")
+    assert with_git <= set(files_of_the_project())

@@ -109,13 +109,6 @@ def test_the_second_algorithm_needs_a_package_that_this_environment_lacks():
     assert "unidecode" not in {found.name.lower() for found in distributions()}
 
 
-def test_nothing_outside_apps_is_replaced(program):
-    theirs = {file.relative_to(PROGRAM) for file in PROGRAM.rglob("*.py")}
-    for file in theirs:
-        if file.parts[0] != "apps":
-            assert (program.folder / file).read_bytes() == (PROGRAM / file).read_bytes()
-
-
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [

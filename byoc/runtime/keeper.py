@@ -10,7 +10,8 @@ the standard library alone. Its standard input is a pipe that only its parent ca
 Its exit status is the program's, a death by signal included; 126 or 127 where the program cannot be
 started, as a shell and `docker run` have it. A container's kernel kills what is left when process 1 ends
 (pid_namespaces(7)); the keeper does the same, also to daemons: on Linux it is their reaper
-(PR_SET_CHILD_SUBREAPER). Elsewhere it ends the program's process group.
+(PR_SET_CHILD_SUBREAPER). Elsewhere it ends the program's process group. Should the keeper itself be killed
+with SIGKILL, the kernel of Linux kills the program (PR_SET_PDEATHSIG), but nothing that the program started.
 """
 
 import contextlib
@@ -23,35 +24,53 @@ import sys
 import time
 from pathlib import Path
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 CANNOT_RUN = 126
 NOT_FOUND = 127
 SWEEP_S = 10.0
+HEARD = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+# Perhaps ignored by Python itself, or by whoever started byoc; exec keeps that.
+IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGQUIT)
 
 
-def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends (Linux only)."""
+def tell_kernel(option: int, value: int) -> None:
+    """Set an attribute of this process by prctl(2) (Linux only)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def start(argv: list[str]) -> int:
     """Start the program in a session of its own and return its process id."""
+    keeper = os.getpid()
+    # Until its exec the program has our handlers, which would swallow a signal: one that comes waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         return pid
     status = CANNOT_RUN
     try:
-        os.setsid()
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for ignored in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(ignored, signal.SIG_DFL)  # by Python itself, or by whoever started byoc
-        os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
+        become(argv, keeper)
     except OSError as error:
         status = NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN
         print(f"{argv[0]} cannot be started: {error.strerror}", file=sys.stderr, flush=True)
     finally:
         os._exit(status)
+
+
+def become(argv: list[str], keeper: int) -> None:
+    """Replace this process by the program, with the signals of a fresh shell and nothing to read."""
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    tell_kernel(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != keeper:  # it died before the kernel was told
+        return
+    signal.set_wakeup_fd(-1)
+    for number in (*HEARD, *IGNORED):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
 
 
 def descendants(ancestor: int) -> list[int]:
@@ -154,9 +173,9 @@ def main(arguments: list[str]) -> None:
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+    for number in HEARD:
         signal.signal(number, lambda *_: None)
-    adopt_orphans()
+    tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
     program = start(argv)
     status = keep(program, float(grace_s), float(abandoned_grace_s), woken)
     sweep(program)

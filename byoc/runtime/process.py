@@ -1,4 +1,4 @@
-"""One program as a process group with its log: start, wait, stop, follow."""
+"""One program, in a session of its own below a keeper, with its log: start, wait, stop, follow."""
 
 import subprocess
 import sys

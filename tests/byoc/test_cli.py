@@ -1,6 +1,7 @@
 """Every way to end the command has its exit status and its one clear line."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,69 @@ def test_a_closed_pipe_is_no_bug():
     done = subprocess.run(command, cwd=REPO, stdout=writes, stderr=subprocess.PIPE, check=False)
     os.close(writes)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has /dev/full")
+@pytest.mark.parametrize("words", [["--help"], ["demo", "--repo", "."]], ids=["help", "demo"])
+def test_an_output_that_is_full_is_one_clear_line(words, tmp_path):
+    (tmp_path / "container" / "custom_algorithm").mkdir(parents=True)
+    (tmp_path / "dummy_data").mkdir()
+    (tmp_path / "dummy_data" / "rows.csv").touch()
+    command = [sys.executable, "-m", "byoc", *words]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(REPO)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    line, *notes = done.stderr.splitlines()
+    assert (done.returncode, line) == (1, "byoc: The output cannot be written: No space left on device.")
+    assert all(note.startswith("The logs of all stages are in") for note in notes)
+
+
+def test_a_pipe_that_breaks_elsewhere_is_a_bug_all_the_same(capsys):
+    assert main([], raising(BrokenPipeError("the served program"))) == 3
+    Path(capsys.readouterr().err.rpartition(" ")[2].strip().rstrip(".")).unlink()
+
+
+def test_what_was_noted_on_the_way_of_an_error_is_said(capsys):
+    error = ByocError("serve has ended.")
+    error.add_note("The logs are in /there.")
+    assert main([], raising(error)) == 1
+    assert capsys.readouterr().err == "byoc: serve has ended.\nThe logs are in /there.\n"
+
+
+def test_a_hangup_that_is_ignored_stays_ignored():
+    """As under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    main([], lambda **_: None)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, signal.SIG_DFL)
+
+
+@pytest.mark.parametrize(
+    ("lacking", "status", "told"),
+    [
+        ("moto.moto_server", 1, "Run make demo in the checkout, or: "),
+        ("shlex", 3, "this is a bug of ours"),
+    ],
+)
+def test_a_missing_module_of_the_extra_is_told_with_the_remedy(lacking, status, told):
+    source = (
+        f"import sys\nsys.modules[{lacking!r}] = None\nfrom byoc.cli import main\nsys.exit(main(['demo']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=REPO, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert told in done.stderr
+    assert "sagemaker-byoc" not in done.stderr
+    for log in re.findall(r"Its traceback is in (.+)\.\n", done.stderr):
+        Path(log).unlink()
 
 
 def test_the_version_is_that_of_the_package():

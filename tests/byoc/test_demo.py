@@ -1,16 +1,22 @@
 """`byoc demo` does the whole way, ends with nothing left behind, and says what went wrong where."""
 
+import errno
+import io
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from byoc.demo import find_repo, told_in
+from byoc.demo import STAGES, find_repo, run_demo, told_in, what_next
+from byoc.errors import DemoError
+from byoc.predictions import requests_in
+from byoc.stages import Stages
 from processes import eventually, processes_with
 
 REPO = Path(__file__).parents[2]
@@ -70,16 +76,148 @@ def said_by(process):
     return told
 
 
-def test_the_sample_is_predicted_well_and_nothing_is_left_behind(demo, tmp_path):
-    process = demo(REPO)
+def test_the_sample_is_predicted_well_and_nothing_is_left_behind(demo, checkout, tmp_path):
+    """Of a copy, as the user's own checkout keeps a model that training would replace."""
+    apps = checkout / "container" / "custom_algorithm" / "apps"
+    shutil.rmtree(apps)
+    sample = REPO / "container" / "custom_algorithm" / "apps"
+    shutil.copytree(sample, apps, ignore=shutil.ignore_patterns(".temps", "__pycache__"))
+    process = demo(checkout)
     told = said_by(process)
     assert process.returncode == 0, told
-    accuracy = re.search(r"accuracy ([\d.]+) on 114 held-out rows, p50 latency [\d.]+ ms", told)
+    accuracy = re.search(r"accuracy ([\d.]+) on 114 rows of breast_cancer.csv, p50 latency [\d.]+ ms", told)
     assert float(accuracy[1]) > 0.9
     assert re.search(r"^ +6 +1\.000  malignant$", told, re.MULTILINE)
-    assert "What to try next" in told
     assert list((tmp_path / "tmp").iterdir()) == []
-    assert (REPO / "container/custom_algorithm/apps/.temps/model/manifest.json").is_file()
+    assert (apps / ".temps" / "model" / "manifest.json").is_file()
+
+
+def test_what_to_try_next_works_as_it_is_typed(checkout):
+    told = what_next(checkout, REPO, requests_in(checkout / "dummy_data"))
+    assert told.startswith(f"\nWhat to try next, in {checkout}:\n")
+    programs = [line.strip() for line in told.splitlines() if ".py" in line]
+    assert len(programs) == 2
+    for program in programs:
+        typed = subprocess.run(
+            ["sh", "-c", f"{program} --help"], cwd=checkout, capture_output=True, text=True, check=False
+        )
+        assert typed.returncode == 0, typed.stderr
+        file = re.search(r"--file (\S+)", program)
+        assert file is None or (checkout / file[1]).is_file()
+
+
+def test_in_the_checkout_the_interpreter_is_named_as_short_as_can_be(checkout, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(checkout / ".venv" / "bin" / "python"))
+    told = what_next(checkout, checkout, requests_in(checkout / "dummy_data"))
+    assert "\nWhat to try next:\n" in told
+    assert "\n  .venv/bin/python container/custom_algorithm/debug_api.py\n" in told
+
+
+ANSWERS = """
+def model_fn(model_dir):
+    return None
+def input_fn(body, content_type):
+    return body.split()
+def predict_fn(lines, model):
+    return {predicted}
+"""
+
+
+@pytest.mark.parametrize(
+    ("predicted", "result", "row"),
+    [
+        (
+            "['no' if 'soup' in line else 'yes' for line in lines]",
+            "accuracy 0.500 on 2 rows of",
+            r"2 +no +yes",
+        ),
+        ("[{'letters': len(line)} for line in lines]", "Predict: 2 rows of", r"2 +\{\"letters\": 9\}"),
+    ],
+    ids=["words", "records"],
+)
+def test_another_algorithm_needs_only_apps_and_dummy_data(demo, checkout, predicted, result, row):
+    shutil.rmtree(checkout / "dummy_data")
+    (checkout / "dummy_data").mkdir()
+    (checkout / "dummy_data" / "reviews.csv").write_text("nice\ncold-soup\n")
+    if "letters" not in predicted:
+        (checkout / "dummy_data" / "labels.csv").write_text("yes\nyes\n")
+    apps = checkout / "container" / "custom_algorithm" / "apps"
+    main = apps / "main.py"
+    main.write_text(main.read_text().replace(", n_features=30", ""))
+    (apps / "inference.py").write_text(ANSWERS.format(predicted=predicted))
+    process = demo(checkout)
+    told = said_by(process)
+    assert process.returncode == 0, told
+    assert result in told
+    assert re.search(rf"^ +{row}$", told, re.MULTILINE), told
+
+
+DIES_WHEN_ASKED_AGAIN = """
+import os
+def model_fn(model_dir):
+    return []
+def predict_fn(data, model):
+    model.append(1)
+    if len(model) > 20:
+        print("it is gone", flush=True)
+        os.killpg(os.getpgrp(), 9)
+    return [0.5] * len(data)
+"""
+
+
+def test_a_program_that_dies_while_it_predicts_is_no_bug_and_its_log_is_kept(demo, checkout):
+    apps = checkout / "container" / "custom_algorithm" / "apps"
+    (apps / "inference.py").write_text(DIES_WHEN_ASKED_AGAIN)
+    process = demo(checkout)
+    told = said_by(process)
+    assert process.returncode == 1, told
+    assert "5/6 Predict failed" in told
+    assert "bug" not in told
+    log = Path(re.search(r"Its last lines \((.+)\):", told)[1])
+    assert "it is gone" in log.read_text()
+
+
+def test_a_folder_that_may_not_be_used_is_one_clear_line(demo, checkout):
+    shutil.rmtree(checkout / "dummy_data")
+    process = demo(checkout)
+    told = said_by(process)
+    assert process.returncode == 1
+    assert told.startswith(
+        f"byoc: {checkout}/dummy_data has no requests. Put a file there that your model takes: .csv"
+    )
+
+
+def test_of_a_bug_too_the_logs_are_kept(checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr("byoc.demo.train_model", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as raised:
+        run_demo(checkout, Stages(STAGES, io.StringIO()))
+    (note,) = raised.value.__notes__
+    assert (Path(note.removeprefix("The logs of all stages are in ").rstrip(".")) / "aws.log").is_file()
+
+
+def test_a_full_disk_is_one_clear_line(checkout, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "/there/model.txt")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("byoc.demo.train_model", full)
+    with pytest.raises(
+        DemoError, match=r"cannot go on: \[Errno 28\] No space left on device: '/there/model.txt'"
+    ):
+        run_demo(checkout, Stages(STAGES, io.StringIO()))
+
+
+def test_when_nobody_reads_any_more_nothing_is_said_and_nothing_left(checkout, tmp_path):
+    command = f"{sys.executable} -m byoc demo --repo {checkout} | head -n 1"
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    (tmp_path / "tmp").mkdir()
+    shown = subprocess.run(
+        ["sh", "-c", command], cwd=REPO, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (shown.stdout, shown.stderr) == ("  1/6 Train\n", "")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 @pytest.mark.parametrize(

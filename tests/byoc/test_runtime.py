@@ -112,6 +112,15 @@ def test_a_stopped_program_gets_sigterm_and_may_finish(launch):
     assert process.last_lines()[-1] == "finishing"
 
 
+@pytest.mark.parametrize("delay_ms", range(0, 90, 10))
+def test_a_stop_soon_after_the_start_is_not_lost(tmp_path, delay_ms):
+    process = Process(Command("p", ["sleep", "30"], dict(os.environ), tmp_path, tmp_path / "log", 5.0))
+    time.sleep(delay_ms / 1000)
+    began = time.monotonic()
+    assert process.stop() == -signal.SIGTERM
+    assert time.monotonic() - began < 2
+
+
 def test_a_program_that_ignores_sigterm_is_killed_after_its_grace(launch):
     process = launch(IGNORES_SIGTERM, grace_s=0.5)
     said(process, "up")
@@ -183,6 +192,14 @@ time.sleep(60)
         assert all(map(alive, pids))
         killed.kill()
     assert eventually(lambda: not any(map(alive, pids)))
+
+
+@linux_only
+def test_kill_9_of_the_keeper_ends_the_program(launch):
+    process = launch("import os\nprint('own', os.getpid(), flush=True)\n" + IGNORES_SIGTERM)
+    program = int(said(process, r"own (\d+)\nup")[1])
+    os.kill(process.pid, signal.SIGKILL)
+    assert eventually(lambda: not alive(program))
 
 
 def test_the_log_has_both_streams_in_order_and_is_followed_while_written(launch):

@@ -1,10 +1,12 @@
 """Stages are shown inline on a terminal and as plain lines in a pipe."""
 
+import errno
 import io
 import re
 
 import pytest
 
+from byoc.errors import OutputError, ReaderGoneError
 from byoc.stages import Stages
 
 
@@ -78,3 +80,19 @@ def test_an_interrupted_stage_is_named():
     with pytest.raises(KeyboardInterrupt):
         run(out, KeyboardInterrupt())
     assert out.getvalue().endswith("2/2 Serve was interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), OutputError, "cannot be written: No space left"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), ReaderGoneError, "Nobody reads the output"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_an_error_of_its_own(error, raised, message):
+    class Full(io.StringIO):
+        def write(self, _):
+            raise error
+
+    with pytest.raises(raised, match=message):
+        Stages(["Pull"], Full()).say("x")
