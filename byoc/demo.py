@@ -36,6 +36,7 @@ BUCKET = "byoc-demo"
 CALLS = 50
 CALLS_S = 5.0
 PATIENCE_S = 60.0
+WITHOUT_NGINX = ", by gunicorn alone: install nginx to see what the image runs"
 STAGES = ("Train", "Upload", "Pull", "Serve", "Predict", "Stop")
 NEXT = """
 What to try next{where}:
@@ -109,7 +110,8 @@ def run_demo(repo: Path, stages: Stages | None = None) -> None:
             port = free_port()
             server = running.enter_context(start_serving(demo, version, port))
             wait_until_ready(server, port, PATIENCE_S, lambda answer: stage.progress(told_in(answer)))
-            stage.result = f"/ping answers 200 on 127.0.0.1:{port}"
+            alone = any("nginx is not installed" in line for line in server.last_lines(100))
+            stage.result = f"/ping answers 200 on 127.0.0.1:{port}{WITHOUT_NGINX if alone else ''}"
         with stages.stage("Predict") as stage:
             table = predict(demo, stage, server, port)
         with stages.stage("Stop") as stage:
@@ -172,7 +174,11 @@ def start_serving(demo: Demo, version: ModelVersion, port: int) -> Process:
     """Start the image's `serve` on what `train` left in its /opt/ml/model."""
     place = demo.place("serve")
     opt_ml.lay_out_serving(place.opt_ml, demo.place("train").opt_ml / "model")
-    given = {"SAGEMAKER_BIND_TO_PORT": str(port), "MODEL_MANIFEST_SHA256": version.manifest_sha256}
+    given = {
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "MODEL_SERVER_HOST": "127.0.0.1",  # nobody else shall reach a laptop's demo
+        "MODEL_MANIFEST_SHA256": version.manifest_sha256,
+    }
     return start(Program(demo.repo / PROGRAM), "serve", place, given)
 
 

@@ -121,7 +121,10 @@ def serve(program, base_dir, **variables):
         yield running
     finally:
         left = below(running.process.pid)
-        if running.process.poll() is None:
+        running.process.terminate()  # it then removes its folder in /tmp
+        try:
+            running.process.wait(3)
+        except subprocess.TimeoutExpired:
             running.process.kill()
             running.process.wait()
         for pid in left:

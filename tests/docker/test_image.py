@@ -243,9 +243,9 @@ def test_only_apps_changes_for_an_awkward_algorithm(engine, aws, container, tmp_
     shutil.rmtree(apps)
     shutil.copytree(AWKWARD_APPS, apps)
     opt_ml = tmp_path / "opt_ml"
-    channel = opt_ml / "input" / "data" / "train"
+    channel = opt_ml / "input" / "data" / "reviews"
     channel.mkdir(parents=True)
-    shutil.copy(AWKWARD_APPS / "reviews.csv", channel)
+    (apps / "reviews.csv").rename(channel / "reviews.csv")
     row = {"wait_minutes": 5, "price": 20.5, "city": "León", "comment": "Großartig, wir kommen wieder"}
     (tmp_path / "rows.json").write_text(json.dumps([row, row]))
 

@@ -85,7 +85,8 @@ def _header(body: bytes) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(body[8:begin], "little")
     if length > _MOST_HEADER_BYTES or begin + length > len(body):
         raise BadRequestError(
-            f"The NPY header claims {length} bytes. It may have {_MOST_HEADER_BYTES}, and has to be there."
+            f"The NPY header claims {length} bytes, and the body ends before it does, or that is over "
+            f"{_MOST_HEADER_BYTES}. Send all that numpy.save writes."
         )
     try:
         header = ast.literal_eval(body[begin : begin + length].decode("utf-8").strip())

@@ -45,8 +45,9 @@ _REASONS = {
     "InvalidRange": "Wrong size: {uri} is shorter than its manifest says. Upload the version again.",
 }
 _NO_CREDENTIALS = (
-    "No credentials: AWS gave none for {uri} ({error}). Give the job a role, or set AWS_PROFILE or "
-    "AWS_ACCESS_KEY_ID; under network isolation pass the model as the input channel `model`."
+    "No credentials: AWS gave none for {uri} ({error}). On a laptop run aws configure, or set AWS_PROFILE or "
+    "AWS_ACCESS_KEY_ID. Give a training job a role; under network isolation pass the model as the input "
+    "channel `model`."
 )
 _UNREACHABLE = (
     "Endpoint unreachable: {uri}: {error} Check the network, the VPC's S3 endpoint and AWS_ENDPOINT_URL; "
