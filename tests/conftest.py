@@ -1,6 +1,7 @@
 """What every test has: no way to real AWS, nobody's git settings, nginx where asked for, an embedded S3."""
 
 import os
+import signal
 
 import pytest
 
@@ -15,6 +16,9 @@ def pytest_configure():
     forget_the_laptops_aws(os.environ)
     stop_what_leaves_this_machine()
     os.environ.update(GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")
+    # nohup, and a shell that runs us in the background, have children ignore these; the tests send them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_runtest_setup(item):

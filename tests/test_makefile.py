@@ -42,7 +42,8 @@ def checkout(tmp_path):
 
 
 def make(checkout, *words):
-    environ = {**os.environ, "CALLS": str(checkout / "calls")}
+    given = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    environ = {**given, "CALLS": str(checkout / "calls")}  # no flags of a make that runs us
     environ["PATH"] = f"{checkout.parent / 'bin'}:{environ['PATH']}"
     command = ["make", f"PYTHON={sys.executable}", *words]
     return subprocess.run(command, cwd=checkout, env=environ, capture_output=True, text=True, check=False)

@@ -166,7 +166,7 @@ def test_an_error_that_is_no_json_is_shown_as_it_is():
 def test_where_nobody_listens_it_says_how_to_start_a_server():
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    got = call("--url", f"http://127.0.0.1:{port}/invocations")
+    got = call("--url", f"http://127.0.0.1:{port}/invocations", "--file", "-", sent="1")
     assert got.returncode == 1
     assert len(got.stderr.splitlines()) == 1
     assert f"Nobody listens at http://127.0.0.1:{port}/invocations" in got.stderr
@@ -209,7 +209,7 @@ def test_a_server_that_does_not_answer_in_time_is_one_clear_line(monkeypatch):
     [
         ["--file", "nowhere.csv"],
         ["--file", "/"],
-        ["--url", "nonsense"],
+        ["--url", "nonsense", "--file", "-"],
         ["--url", "http://[", "--file", "-"],
         ["--url", "file:///etc/hostname", "--file", "-"],
         ["--url", "ftp://127.0.0.1/x", "--file", "-"],
