@@ -17,8 +17,8 @@ help:  ## Say what can be made.
 demo: $(VENV)/.demo  ## Train, upload, pull, serve and call a model, all on this machine.
 	@$(BIN)/python -m byoc demo
 
-test: $(VENV)/.dev  ## Everything that needs no Docker.
-	$(BIN)/python -m pytest -m "not docker" -n 2 --dist worksteal
+test: $(VENV)/.dev  ## Everything that needs no Docker; ARGS chooses among it.
+	$(BIN)/python -m pytest -m "not docker" -n 2 --dist worksteal $(ARGS)
 
 test-docker: $(VENV)/.dev  ## Build, push, pull and run the image with a real engine and registry.
 	$(BIN)/python -m pytest -m docker
