@@ -41,7 +41,7 @@ clean:  ## Remove the environment and what training left.
 	rm -rf $(VENV) container/custom_algorithm/apps/.temps
 
 $(VENV)/.demo: $(DESCRIBED)
-	@$(call install,.[local])
+	@$(call install,.[cli,local,sdk])
 
 $(VENV)/.dev: $(DESCRIBED)
 	@$(call install,.[dev])
