@@ -14,14 +14,13 @@ from typing import Never
 import click
 
 from byoc.errors import ByocError, ReaderGoneError
+from byoc.local_commands import EXTRA, local, need
 
 OUR_ERROR = 1
 BUG = 3
 INTERRUPTED = 130
 TERMINATED = 143
 CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-# What the extra `local` brings that is imported by name.
-EXTRA = ("moto", "werkzeug", "flask", "flask_cors")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,20 +35,26 @@ def byoc() -> None:
     type=click.Path(path_type=Path),
     help="The checkout to demonstrate; without it, the one around the current folder.",
 )
-def demo(repo: Path | None) -> None:
-    """Train, upload, pull, serve and predict: the whole way on this machine, with an AWS on loopback."""
-    try:
-        from byoc.demo import find_repo, run_demo
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in EXTRA:
-            raise
-        raise ByocError(
-            f"{error}. Run make demo in the checkout, or: {sys.executable} -m pip install -e '.[local]'"
-        ) from error
-    run_demo(find_repo(Path.cwd(), repo))
+@click.option(
+    "--direct", is_flag=True, help="Deploy without a training job, and so without the SageMaker SDK."
+)
+def demo(repo: Path | None, *, direct: bool) -> None:
+    """Train, upload, deploy, predict: the whole way on this machine, on a local SageMaker."""
+    from byoc.demo import find_repo, run_demo
+
+    need(*EXTRA, extra="local")
+    need("awscli", *([] if direct else ["sagemaker"]), extra="cli,local,sdk")
+    run_demo(find_repo(Path.cwd(), repo), direct=direct)
 
 
-def main(arguments: Sequence[str] | None = None, command: Callable[..., object] = byoc.main) -> int:
+byoc.add_command(local)
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    command: Callable[..., object] = byoc.main,
+    program: str = "byoc",
+) -> int:
     """Run the command line and return its exit status.
 
     0 done, 1 an error that its message explains, 2 a wrong command line, 3 a bug of ours (the message says
@@ -59,7 +64,7 @@ def main(arguments: Sequence[str] | None = None, command: Callable[..., object] 
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _end)
     try:
-        command(args=arguments, prog_name="byoc", standalone_mode=False)
+        status = command(args=arguments, prog_name=program, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -68,7 +73,7 @@ def main(arguments: Sequence[str] | None = None, command: Callable[..., object] 
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost boundary
         return _explain(error)
-    return 0
+    return status if isinstance(status, int) else 0  # of a verb that asked for one
 
 
 def _explain(error: Exception) -> int:

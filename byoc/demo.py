@@ -1,43 +1,37 @@
 """`byoc demo`: the whole way from a user's main.py to predictions, as programs of this machine."""
 
-import http.client
 import json
+import os
 import re
 import shlex
-import statistics
 import sys
 import tempfile
 import time
-import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from byoc.errors import DemoError, ProgramError, ReaderGoneError
-from byoc.local.aws import REGION, EmbeddedAws
-from byoc.predictions import (
-    answers_in,
-    judge,
-    labels_in,
-    latencies_ms,
-    list_of,
-    requests_in,
-    table_of,
-)
+from byoc.errors import DemoError, ReaderGoneError
+from byoc.local.instance import Instance, LocalError
+from byoc.local.launch import Asked, embedded
+from byoc.predictions import answers_in, judge, labels_in, list_of, requests_in, table_of
 from byoc.runtime import opt_ml
+from byoc.runtime.container import Place
 from byoc.runtime.process import Process
-from byoc.runtime.program import Place, Program, run, start
-from byoc.runtime.readiness import free_port, wait_until_ready
+from byoc.runtime.program import run
 from byoc.stages import Stage, Stages
 
 PROGRAM = Path("container", "custom_algorithm")
-BUCKET = "byoc-demo"
+ENDPOINT = "byoc-demo"
 CALLS = 50
-CALLS_S = 5.0
-PATIENCE_S = 60.0
-WITHOUT_NGINX = ", by gunicorn alone: install nginx to see what the image runs"
-STAGES = ("Train", "Upload", "Pull", "Serve", "Predict", "Stop")
+STAGES = ("Local SageMaker", "Train", "Upload", "Deploy", "Predict", "Delete")
+# Not the user's own endpoint.toml, which may name an account and a profile of theirs.
+CONFIG = """name = "{endpoint}"
+image = "custom-algorithm"
+role = "SageMakerExecutionRole"
+dummy_data = {dummy_data}
+"""
 NEXT = """
 What to try next{where}:
   {program}/apps/
@@ -57,6 +51,11 @@ class ModelVersion:
     uri: str
     manifest_sha256: str
 
+    @property
+    def flags(self) -> list[str]:
+        """The version as generate_endpoint.py takes it."""
+        return ["--model-version", self.uri, "--model-manifest-sha256", self.manifest_sha256]
+
 
 @dataclass(frozen=True)
 class Demo:
@@ -64,6 +63,11 @@ class Demo:
 
     repo: Path
     work: Path
+
+    @property
+    def config(self) -> Path:
+        """The endpoint.toml of this demo."""
+        return self.work / "config" / "endpoint.toml"
 
     def place(self, name: str) -> Place:
         """Return the folder of one run."""
@@ -86,8 +90,13 @@ def find_repo(cwd: Path, given: Path | None = None) -> Path:
     raise DemoError(f"{given or cwd} is in no checkout (no {PROGRAM}). Go into one, or name it with --repo.")
 
 
-def run_demo(repo: Path, stages: Stages | None = None) -> None:
+def run_demo(repo: Path, stages: Stages | None = None, *, direct: bool = False) -> None:
     """Run every stage; all programs have ended and all folders are gone when it returns.
+
+    Args:
+        repo: the checkout.
+        stages: what shows them.
+        direct: whether generate_endpoint.py does without the dummy training job.
 
     Raises:
         ByocError: a stage failed; the message says why, and its note where the logs are, which are kept.
@@ -97,29 +106,38 @@ def run_demo(repo: Path, stages: Stages | None = None) -> None:
     closing = what_next(repo, Path.cwd(), requests_in(repo / "dummy_data"))
     with _work_folder() as work, ExitStack() as running:
         demo = Demo(repo, work)
-        aws_process = running.enter_context(demo.python("aws", "-m", "byoc.local.aws"))
+        with stages.stage("Local SageMaker") as stage:
+            instance = running.enter_context(local_sagemaker(demo))
+            aws = instance.environment({})
+            stage.result = f"at {instance.url}; no AWS account is used"
         with stages.stage("Train") as stage:
             train_model(demo, stage)
         with stages.stage("Upload") as stage:
-            aws = aws_of(aws_process)
-            create_bucket(aws_process, aws.url)
-            version = upload_model(demo, stage, aws)
-        with stages.stage("Pull") as stage:
-            pull_model(demo, stage, aws, version)
-        with stages.stage("Serve") as stage:
-            port = free_port()
-            server = running.enter_context(start_serving(demo, version, port))
-            wait_until_ready(server, port, PATIENCE_S, lambda answer: stage.progress(told_in(answer)))
-            alone = any("nginx is not installed" in line for line in server.last_lines(100))
-            stage.result = f"/ping answers 200 on 127.0.0.1:{port}{WITHOUT_NGINX if alone else ''}"
+            version = upload_model(demo, stage, aws, instance.bucket)
+        with stages.stage("Deploy") as stage:
+            deploy(demo, stage, aws, [*version.flags, *(["--direct"] if direct else [])])
         with stages.stage("Predict") as stage:
-            table = predict(demo, stage, server, port)
-        with stages.stage("Stop") as stage:
-            stop_serving(stage, server)
+            table = predict(demo, stage, aws)
+        with stages.stage("Delete") as stage:
+            delete_endpoint(demo, stage, aws)
     stages.say()
     stages.say(table)
     stages.say(closing)
     stages.say(f"\nThe demo took {time.monotonic() - began:.0f} s; nothing of it is left running.")
+
+
+@contextmanager
+def local_sagemaker(demo: Demo) -> Iterator[Instance]:
+    """Run a local SageMaker for the programs of the checkout until the block ends.
+
+    Raises:
+        DemoError: it does not start.
+    """
+    try:
+        with embedded(Asked(port=0, default=demo.repo / PROGRAM), os.environ) as instance:
+            yield instance
+    except LocalError as error:
+        raise DemoError(str(error)) from error
 
 
 def train_model(demo: Demo, stage: Stage) -> None:
@@ -129,26 +147,11 @@ def train_model(demo: Demo, stage: Stage) -> None:
     stage.result = lines[-1] if lines else ""
 
 
-def aws_of(process: Process) -> EmbeddedAws:
-    """Return the AWS that a process has become.
-
-    It has a process and an environment of its own because moto, in ours, would read the user's AWS profile.
-
-    Raises:
-        ProgramError: it ended instead.
-    """
-    for line in process.follow():
-        if line.startswith("http://"):
-            return EmbeddedAws(line, REGION)
-    raise ProgramError(f"The embedded AWS did not start. {process.tail()}")
-
-
-def upload_model(demo: Demo, stage: Stage, aws: EmbeddedAws) -> ModelVersion:
+def upload_model(demo: Demo, stage: Stage, aws: Mapping[str, str], bucket: str) -> ModelVersion:
     """Upload the model that main.py kept; return what the upload says about the version."""
     apps = PROGRAM / "apps"
     script, kept = str(apps / "s3_upload.py"), str(apps / ".temps" / "model")
-    destination = f"s3://{BUCKET}/models"
-    with demo.python("s3_upload.py", script, kept, destination, environment=aws.environment()) as process:
+    with demo.python("s3_upload.py", script, kept, f"s3://{bucket}/models", environment=aws) as process:
         lines = process.finish(stage.progress)
     told = dict(line.split("=", 1) for line in lines if re.match(r"model_\w+=", line))
     try:
@@ -159,66 +162,51 @@ def upload_model(demo: Demo, stage: Stage, aws: EmbeddedAws) -> ModelVersion:
     return version
 
 
-def pull_model(demo: Demo, stage: Stage, aws: EmbeddedAws, version: ModelVersion) -> None:
-    """Run the image's `train` in an /opt/ml of its own: it pulls the version and verifies it."""
-    place = demo.place("train")
-    hyperparameters = {"model_version": version.uri, "model_manifest_sha256": version.manifest_sha256}
-    tree = opt_ml.lay_out_training(place.opt_ml, hyperparameters)
-    with start(Program(demo.repo / PROGRAM), "train", place, aws.environment()) as process:
-        process.finish(lambda line: stage.progress(told_in(line)), tree.failure)
-    files = sorted(file.name for file in tree.model.rglob("*") if file.is_file())
-    stage.result = f"{', '.join(files)} in {tree.model}"
+def deploy(demo: Demo, stage: Stage, aws: Mapping[str, str], chosen: Sequence[str]) -> None:
+    """Put the version behind an endpoint by generate_endpoint.py, which knows nothing of this demo."""
+    demo.config.parent.mkdir()
+    dummy_data = json.dumps(str(demo.repo / "dummy_data"))
+    demo.config.write_text(CONFIG.format(endpoint=ENDPOINT, dummy_data=dummy_data))
+    door = ["generate_endpoint.py", "--config", str(demo.config), "--yes", *chosen]
+    with demo.python("generate_endpoint.py", *door, environment=aws) as process:
+        lines = process.finish(lambda line: stage.progress(told_in(line.strip())))
+    stage.result = next(line for line in lines if line.startswith("Endpoint ")).partition(". ")[0]
 
 
-def start_serving(demo: Demo, version: ModelVersion, port: int) -> Process:
-    """Start the image's `serve` on what `train` left in its /opt/ml/model."""
-    place = demo.place("serve")
-    opt_ml.lay_out_serving(place.opt_ml, demo.place("train").opt_ml / "model")
-    given = {
-        "SAGEMAKER_BIND_TO_PORT": str(port),
-        "MODEL_SERVER_HOST": "127.0.0.1",  # nobody else shall reach a laptop's demo
-        "MODEL_MANIFEST_SHA256": version.manifest_sha256,
-    }
-    return start(Program(demo.repo / PROGRAM), "serve", place, given)
-
-
-def predict(demo: Demo, stage: Stage, server: Process, port: int) -> str:
-    """Send dummy_data/ with test_api.py; return predictions, beside labels if any, as lines to be shown.
+def predict(demo: Demo, stage: Stage, aws: Mapping[str, str]) -> str:
+    """Send dummy_data/ with test_endpoint.py; return predictions, beside labels if any, as lines to be shown.
 
     Raises:
-        DemoError: a request was not answered; the message has the last lines of `serve`.
+        ProgramError: a request was not answered; the message has what test_endpoint.py said.
     """
-
-    def ask(file: Path) -> list[object]:
-        script, url = str(PROGRAM / "test_api.py"), f"http://127.0.0.1:{port}/invocations"
-        stage.progress(f"test_api.py --file {file.name}")
-        with demo.python("test_api.py", script, "--url", url, "--file", str(file)) as process:
-            lines = process.finish()
-        return answers_in("\n".join(line for line in lines if not re.fullmatch(r"\d+, [\d.]+ ms", line)))
-
     data = demo.repo / "dummy_data"
+
+    def ask(file: Path, *more: str) -> list[str]:
+        stage.progress(f"test_endpoint.py --file {file.name}")
+        words = ["test_endpoint.py", ENDPOINT, "--config", str(demo.config), "--file", str(file), *more]
+        with demo.python("test_endpoint.py", *words, environment=aws) as process:
+            return process.finish()
+
     first, *others = requests_in(data)
     for other in others:
         ask(other)
-    answers, labels = ask(first), labels_in(data)
+    lines = ask(first, "--calls", str(CALLS))
+    answers = answers_in("\n".join(line for line in lines if not line.startswith(f"{ENDPOINT} (")))
+    labels = labels_in(data)
     judged = judge(answers, labels) if labels else None
-    try:
-        p50_ms = statistics.median(latencies_ms(port, first, CALLS, CALLS_S))
-    except DemoError as error:
-        raise DemoError(f"{error} {server.tail()}") from error
+    latency = re.search(r"p50 [\d.]+ ms", "\n".join(lines))
     accuracy = f"accuracy {judged.accuracy:.3f} on " if judged else ""
-    stage.result = (
-        f"{accuracy}{len(answers)} rows of {first.name}, p50 latency {p50_ms:.1f} ms for all of them"
-    )
+    took = f", {latency[0]} for all of them" if latency else ""
+    stage.result = f"{accuracy}{len(answers)} rows of {first.name}{took}"
     return table_of(judged) if judged else list_of(answers)
 
 
-def stop_serving(stage: Stage, server: Process) -> None:
-    """Send SIGTERM, as SageMaker does, and see that `serve` ends well."""
-    status = server.stop()
-    if status != 0:
-        raise DemoError(f"serve ended with status {status} on SIGTERM, not 0. {server.tail()}")
-    stage.result = "serve ended with status 0 on SIGTERM"
+def delete_endpoint(demo: Demo, stage: Stage, aws: Mapping[str, str]) -> None:
+    """Delete the endpoint with the aws CLI, as generate_endpoint.py's last line says."""
+    words = ["sagemaker", "delete-endpoint", "--endpoint-name", ENDPOINT]
+    with demo.python("aws", "-m", "awscli", *words, environment=aws) as process:
+        process.finish()
+    stage.result = f"aws {' '.join(words)}"
 
 
 def what_next(repo: Path, cwd: Path, requests: Sequence[Path]) -> str:
@@ -232,21 +220,6 @@ def what_next(repo: Path, cwd: Path, requests: Sequence[Path]) -> str:
         python=shlex.quote(str(interpreter)),
         file=shlex.quote(min(requests, key=lambda file: file.stat().st_size).name),
     )
-
-
-def create_bucket(process: Process, url: str) -> None:
-    """Create the bucket by S3's REST call; boto3 would read the user's own AWS profile on its way."""
-    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=10)
-    try:
-        connection.request("PUT", f"/{BUCKET}")
-        status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
-        raise DemoError(f"The embedded S3 did not answer: {reason}. {process.tail()}") from error
-    finally:
-        connection.close()
-    if status != 200:
-        raise DemoError(f"The embedded S3 answered {status} to the creation of bucket {BUCKET}.")
 
 
 def told_in(text: str) -> str:

@@ -1,10 +1,8 @@
-"""What the demo sends and what comes back: requests from dummy_data/, answers, labels, latencies."""
+"""What the demo and the doors send and what comes back: requests of dummy_data/, answers, labels."""
 
-import http.client
 import json
 import statistics
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,40 +109,6 @@ def list_of(answers: Sequence[object]) -> str:
     """Return the first few answers as they are, as lines to be shown."""
     lines = [f"{row:>6}  {json.dumps(answer, ensure_ascii=False)}" for row, answer in enumerate(answers, 1)]
     return "\n".join(["   row  answer", *lines[:SHOWN]])
-
-
-def latencies_ms(port: int, file: Path, calls: int, within_s: float) -> Iterator[float]:
-    """Send a file to 127.0.0.1 again and again over one connection; yield the milliseconds of each call.
-
-    Args:
-        port: where /invocations is.
-        file: what to send.
-        calls: how often at most.
-        within_s: begin no further call after so many seconds.
-
-    Raises:
-        DemoError: one was not answered, or not with 200.
-    """
-    body, headers = file.read_bytes(), {"Content-Type": CONTENT_TYPES[file.suffix]}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    stop = time.perf_counter() + within_s
-    try:
-        for _ in range(calls):
-            began = time.perf_counter()
-            connection.request("POST", "/invocations", body, headers)
-            response = connection.getresponse()
-            said = response.read()
-            ended = time.perf_counter()
-            if response.status != 200:
-                raise DemoError(f"/invocations answered {response.status}: {said.decode(errors='replace')}")
-            yield (ended - began) * 1000
-            if ended > stop:
-                return
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(error) or type(error).__name__
-        raise DemoError(f"/invocations gave no answer to {file.name}: {reason}.") from error
-    finally:
-        connection.close()
 
 
 def _is_share(text: str) -> bool:

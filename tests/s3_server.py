@@ -1,23 +1,20 @@
-"""Runs the embedded AWS (moto's S3) on loopback as a process of its own, for the tests that need S3."""
+"""Runs a local SageMaker of the tests' own on loopback, for those that need its S3."""
 
 import os
-import subprocess
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import boto3
 
-from byoc.local.aws import REGION, EmbeddedAws
-
-COMMAND = (sys.executable, "-m", "byoc.local.aws")
+from byoc.local.instance import Instance
+from byoc.local.launch import Asked, embedded
 
 
 @dataclass(frozen=True)
 class S3Server:
-    """Where an embedded S3 answers."""
+    """Where its S3 answers."""
 
-    aws: EmbeddedAws
+    aws: Instance
 
     @property
     def url(self):
@@ -34,22 +31,13 @@ class S3Server:
             "s3",
             endpoint_url=self.url,
             region_name=self.aws.region,
-            aws_access_key_id=self.env["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=self.aws.access_key,
+            aws_secret_access_key=self.aws.secret_key,
         )
 
 
 @contextmanager
 def s3_server():
     """Give a running S3Server; it ends with the block."""
-    with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            yield S3Server(EmbeddedAws(_first_line_of(process), REGION))
-        finally:
-            process.terminate()
-
-
-def _first_line_of(process):
-    if line := process.stdout.readline().strip():
-        return line
-    raise RuntimeError("the embedded AWS did not start: stderr says why")
+    with embedded(Asked(port=0), os.environ) as instance:
+        yield S3Server(instance)

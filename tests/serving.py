@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aws_fence import NOBODYS_AWS
-from byoc.runtime.readiness import free_port
+from byoc.runtime.network import free_port
 from processes import alive, below, eventually
 
 PROGRAM = Path(__file__).parents[1] / "container" / "custom_algorithm"

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,14 +10,16 @@ import sys
 import sysconfig
 from importlib.metadata import distributions
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
 
-from byoc.local.aws import embedded_aws
+from byoc.local.launch import Asked, embedded
 from byoc.runtime import opt_ml
-from byoc.runtime.program import Place, Program, run, start
-from byoc.runtime.readiness import free_port, wait_until_ready
+from byoc.runtime.container import Folder, Landlord, Place, Spec, start
+from byoc.runtime.program import run
+from byoc.runtime.readiness import wait_until_ready
 
 PROGRAM = Path(__file__).parents[1] / "container" / "custom_algorithm"
 AWKWARD_APPS = Path(__file__).parent / "fixtures" / "awkward_apps"
@@ -53,17 +56,18 @@ def python(tmp_path_factory):
 @pytest.fixture(scope="module")
 def program(tmp_path_factory, python):
     """The image's program with nothing but apps/ replaced."""
-    folder = tmp_path_factory.mktemp("image") / "program"
+    folder = tmp_path_factory.mktemp("image") / PROGRAM.name
     shutil.copytree(PROGRAM, folder, ignore=shutil.ignore_patterns("apps", "__pycache__"))
     shutil.copytree(AWKWARD_APPS, folder / "apps", ignore=shutil.ignore_patterns("__pycache__", ".temps"))
-    return Program(folder, python)
+    shutil.copy(PROGRAM.parent / "Dockerfile", folder.parent)
+    return Folder(folder, python)
 
 
 @pytest.fixture(scope="module")
 def served(program, tmp_path_factory):
-    """The port of the second algorithm, after its main.py, an upload, `train` and `serve`."""
+    """The second algorithm as a container, after its main.py, an upload, `train` and `serve`."""
     root = tmp_path_factory.mktemp("runs")
-    with embedded_aws() as aws:
+    with embedded(Asked(port=0), os.environ) as aws:
         environment = aws.environment()
         _s3(environment).create_bucket(Bucket="models")
         script = [str(program.python), str(program.folder / "apps" / "main.py"), "s3://models"]
@@ -71,19 +75,21 @@ def served(program, tmp_path_factory):
             told = dict(re.findall(r"^(model_\w+)=(\S+)$", "\n".join(process.finish()), re.MULTILINE))
         place = Place(root / "train")
         trained = opt_ml.lay_out_training(place.opt_ml, told)
-        with start(program, "train", place, environment) as process:
+        landlord = Landlord(urlsplit(aws.url).port, lambda listener: listener.close(), lambda _: environment)
+        with start(Spec("train", program, "train", place), landlord).process as process:
             process.finish(failure=trained.failure)
-    place, port = Place(root / "serve"), free_port()
+    place = Place(root / "serve")
     opt_ml.lay_out_serving(place.opt_ml, trained.model)
     given = {
-        "SAGEMAKER_BIND_TO_PORT": str(port),
         "MODEL_MANIFEST_SHA256": told["model_manifest_sha256"],
         "MODEL_MANIFEST_REQUIRED": "true",
         "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
     }
-    with start(program, "serve", place, given) as process:
-        wait_until_ready(process, port, timeout_s=60)
-        yield port
+    serving = Spec("serve", program, "serve", place, environment=given, read_only_model=True)
+    container = start(serving, landlord)
+    with container.process as process:
+        wait_until_ready(process, container.dial, timeout_s=60)
+        yield container
 
 
 def _s3(environment):
@@ -96,8 +102,9 @@ def _s3(environment):
     )
 
 
-def ask(port, body, content_type):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+def ask(container, body, content_type):
+    connection = http.client.HTTPConnection("127.0.0.1", timeout=30)
+    connection.sock = container.dial()
     connection.request("POST", "/invocations", body.encode(), {"Content-Type": content_type})
     response = connection.getresponse()
     answer = response.status, json.loads(response.read())

@@ -1,1 +1,1 @@
-"""Runs container programs (`train`, `serve`) as processes, each with an /opt/ml of its own."""
+"""Runs container programs (`train`, `serve`), as processes or in Docker, each with an /opt/ml of its own."""

@@ -93,6 +93,12 @@ def descendants(ancestor: int) -> list[int]:
     return found
 
 
+def addressee(program: int, argv: list[str]) -> int:
+    """Return who gets the program's SIGTERM: bwrap passes none on, so what it has started does instead."""
+    inside = descendants(program)[:1] if Path(argv[0]).name == "bwrap" else []
+    return inside[0] if inside else program
+
+
 def kill(pid: int, number: int) -> None:
     """Send a signal to a process, or to a group where `pid` is negative, that may have ended already."""
     # PermissionError: macOS says so of a group of which only zombies are left.
@@ -128,8 +134,9 @@ def sweep(program: int) -> None:
         time.sleep(0.005)
 
 
-def keep(program: int, grace_s: float, abandoned_grace_s: float, wakeup: int) -> int:
+def keep(program: int, argv: list[str], graces_s: tuple[float, float], wakeup: int) -> int:
     """Obey the parent until the program has ended; return the program's wait status."""
+    grace_s, abandoned_grace_s = graces_s
     orders = [0]
     deadline: float | None = None
     while (status := reap(program)) is None:
@@ -150,7 +157,7 @@ def keep(program: int, grace_s: float, abandoned_grace_s: float, wakeup: int) ->
         if asked == b"K":
             kill(program, signal.SIGKILL)
         elif asked == b"S" and deadline is None:
-            kill(program, signal.SIGTERM)
+            kill(addressee(program, argv), signal.SIGTERM)
             deadline = time.monotonic() + grace_s
     return status
 
@@ -177,7 +184,7 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, lambda *_: None)
     tell_kernel(PR_SET_CHILD_SUBREAPER, 1)
     program = start(argv)
-    status = keep(program, float(grace_s), float(abandoned_grace_s), woken)
+    status = keep(program, argv, (float(grace_s), float(abandoned_grace_s)), woken)
     sweep(program)
     end_like(status)
 

@@ -75,9 +75,15 @@ def lay_out_serving(root: Path, model: Path) -> OptMl:
     tree = OptMl(root)
     root.mkdir(parents=True)
     model.rename(tree.model)
-    for path in [tree.model, *tree.model.rglob("*")]:
-        path.chmod(path.stat().st_mode & ~_WRITE_BITS)
+    protect(tree.model)
     return tree
+
+
+def protect(model: Path) -> None:
+    """Take the right to write from a folder and all in it; root may write all the same. Safe to repeat."""
+    for path in [model, *model.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & ~_WRITE_BITS)
 
 
 def remove(root: Path) -> None:

@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Self
 
 from byoc.errors import ProgramError
 
-_KEEPER = Path(__file__).with_name("keeper.py")
+KEEPER = Path(__file__).with_name("keeper.py")
 _LOOK_S = 0.05
 
 
@@ -24,6 +25,8 @@ class Command:
         name: as messages call it, such as "serve".
         grace_s: seconds from SIGTERM to SIGKILL when it is stopped.
         abandoned_grace_s: the same when this process dies and nobody waits for the program any more.
+        keeper: the script that stands between; it speaks keeper.py's language of S, K and end of file.
+        inherited: the file descriptors that the program is to have beside its output.
     """
 
     name: str
@@ -33,6 +36,8 @@ class Command:
     log: Path
     grace_s: float
     abandoned_grace_s: float = 2.0
+    keeper: Path = KEEPER
+    inherited: Sequence[int] = ()
 
 
 class Process:
@@ -43,23 +48,28 @@ class Process:
     where the block ended well, and with the abandoned one's where it did not.
     """
 
-    def __init__(self, command: Command) -> None:
+    def __init__(self, command: Command, belongings: ExitStack | None = None) -> None:
+        """Start it; `belongings` are closed when it is seen to have ended, or at once if it cannot start."""
         self.command = command
+        self._belongings = belongings or ExitStack()
+        self._closing = threading.Lock()
         graces = [str(command.grace_s), str(command.abandoned_grace_s)]
         with command.log.open("ab") as log:
             self._log_start = log.tell()
             try:
                 self._keeper = subprocess.Popen(
-                    [sys.executable, "-I", "-S", str(_KEEPER), *graces, *command.argv],
+                    [sys.executable, "-I", "-S", str(command.keeper), *graces, *command.argv],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=command.cwd,
                     env=dict(command.environment),
                     start_new_session=True,
+                    pass_fds=command.inherited,
                     bufsize=0,
                 )
-            except OSError as error:
+            except (OSError, ValueError) as error:  # ValueError: a NUL in a word
+                self._belongings.close()
                 raise ProgramError(f"{command.name} cannot be started in {command.cwd}: {error}") from error
 
     def __enter__(self) -> Self:
@@ -79,7 +89,7 @@ class Process:
         """Return the program's exit status, negative for a signal, or None while it runs."""
         status = self._keeper.poll()
         if status is not None:
-            self._close_pipe()
+            self._close()
         return status
 
     def wait(self, timeout_s: float | None = None) -> int:
@@ -92,7 +102,7 @@ class Process:
             status = self._keeper.wait(timeout_s)
         except subprocess.TimeoutExpired:
             raise ProgramError(f"{self.command.name} still runs after {timeout_s} s.") from None
-        self._close_pipe()
+        self._close()
         return status
 
     def stop(self, grace_s: float | None = None) -> int:
@@ -164,10 +174,12 @@ class Process:
             if self._keeper.stdin:
                 self._keeper.stdin.write(order)
 
-    def _close_pipe(self) -> None:
-        if self._keeper.stdin:
-            with suppress(OSError):
-                self._keeper.stdin.close()
+    def _close(self) -> None:
+        with self._closing:
+            if self._keeper.stdin:
+                with suppress(OSError):
+                    self._keeper.stdin.close()
+            self._belongings.close()
 
 
 def _text(line: bytes) -> str:

@@ -1,4 +1,4 @@
-"""A container program as a folder with `train` and `serve`, and how to run it without a container."""
+"""The place that one run has to itself, an environment from scratch, and any command run in them."""
 
 import os
 import sys
@@ -6,22 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from byoc.errors import ProgramError
+from byoc.runtime.dockerfile import SYSTEM_PATH
 from byoc.runtime.process import Command, Process
 
 # Seconds from SIGTERM to SIGKILL on SageMaker: StopTrainingJob's 120, and 30 when an instance is taken
 # away (AWS, "Custom Inference Code with Hosting Services").
 GRACE_S = {"train": 120.0, "serve": 30.0}
-
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-@dataclass(frozen=True)
-class Program:
-    """A folder with `train` and `serve`, and the interpreter that has what they import: ours by default."""
-
-    folder: Path
-    python: Path = Path(sys.executable)
 
 
 @dataclass(frozen=True)
@@ -47,7 +37,7 @@ def environment_of(place: Place, given: Mapping[str, str]) -> dict[str, str]:
     So neither the laptop's AWS credentials nor its proxies and Python settings reach the program.
     """
     return {
-        "PATH": _path_from(Path(sys.executable)),
+        "PATH": path_from(Path(sys.executable)),
         "LANG": "C.UTF-8",
         "HOME": str(place.root / "home"),
         "TMPDIR": str(place.root / "tmp"),
@@ -56,22 +46,10 @@ def environment_of(place: Place, given: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def argv_of(program: Program, verb: str) -> list[str]:
-    """Return the command of a program for "train" or "serve".
-
-    A Python script runs under the program's interpreter, any other file by itself.
-
-    Raises:
-        ProgramError: the folder has no such file.
-    """
-    file = program.folder / verb
-    if not file.is_file():
-        raise ProgramError(
-            f"{program.folder} has no {verb}. Name a folder with the programs train and serve."
-        )
-    with file.open("rb") as opened:
-        is_python = b"python" in opened.readline(200)
-    return [str(program.python), str(file)] if is_python else [str(file)]
+def make_folders(place: Place) -> None:
+    """Make HOME and TMPDIR."""
+    for folder in ("home", "tmp"):
+        (place.root / folder).mkdir(parents=True, exist_ok=True)
 
 
 def run(
@@ -83,24 +61,11 @@ def run(
         ProgramError: its working directory cannot be used. A command that cannot be run ends with status
             126 or 127 instead.
     """
-    for folder in ("home", "tmp"):
-        (place.root / folder).mkdir(parents=True, exist_ok=True)
+    make_folders(place)
     whole = environment_of(place, environment)
     return Process(Command(place.root.name, argv, whole, cwd, place.log, grace_s))
 
 
-def start(program: Program, verb: str, place: Place, environment: Mapping[str, str]) -> Process:
-    """Start `train` or `serve` of a program with `place` re-rooted as its /opt/ml.
-
-    SAGEMAKER_BASE_DIR carries the new root, as in aws/sagemaker-inference-toolkit.
-
-    Raises:
-        ProgramError: the folder has no such program.
-    """
-    given = {"PATH": _path_from(program.python), "SAGEMAKER_BASE_DIR": str(place.opt_ml), **environment}
-    return run(argv_of(program, verb), place, given, program.folder, GRACE_S[verb])
-
-
-def _path_from(python: Path) -> str:
+def path_from(python: Path, also: str = "") -> str:
     """Return a PATH that finds the interpreter and its packages' commands first; nginx is often in sbin."""
-    return f"{python.parent}:{os.environ.get('PATH', '')}:{_SYSTEM_PATH}"
+    return ":".join(filter(None, (str(python.parent), also, os.environ.get("PATH"), SYSTEM_PATH)))

@@ -1,11 +1,11 @@
 """Waits until a served program answers /ping, and says why where it never does."""
 
 import http.client
-import socket
 import time
 from collections.abc import Callable
 
 from byoc.errors import ProgramError
+from byoc.runtime.network import Dial
 from byoc.runtime.process import Process
 
 PING_TIMEOUT_S = 2.0  # AWS, "Custom Inference Code with Hosting Services": how containers respond to pings
@@ -13,18 +13,12 @@ _OK = 200
 _LOOK_S = 0.05
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def ping(port: int) -> tuple[int, str]:
-    """Return the status and body of GET /ping on 127.0.0.1; status 0 and the reason where nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PING_TIMEOUT_S)
+def ping(dial: Dial) -> tuple[int, str]:
+    """Return the status and body of GET /ping; status 0 and the reason where nobody answers."""
+    connection = http.client.HTTPConnection("localhost", timeout=PING_TIMEOUT_S)
     try:
+        connection.sock = dial()
+        connection.sock.settimeout(PING_TIMEOUT_S)
         connection.request("GET", "/ping")
         response = connection.getresponse()
         return response.status, response.read().decode(errors="replace")
@@ -35,13 +29,13 @@ def ping(port: int) -> tuple[int, str]:
 
 
 def wait_until_ready(
-    process: Process, port: int, timeout_s: float = 480.0, report: Callable[[str], None] = lambda _: None
+    process: Process, dial: Dial, timeout_s: float = 480.0, report: Callable[[str], None] = lambda _: None
 ) -> None:
     """Return when /ping answers 200; any other answer is "not yet". SageMaker's patience is 8 minutes.
 
     Args:
-        process: what serves, on 127.0.0.1.
-        port: where.
+        process: what serves.
+        dial: connects to it, as `Container.dial`.
         timeout_s: how long to wait.
         report: hears every other answer that is new.
 
@@ -53,7 +47,7 @@ def wait_until_ready(
     reported = ""
     name = process.command.name
     while True:
-        status, body = ping(port)
+        status, body = ping(dial)
         if status == _OK:
             return
         if (ended_with := process.poll()) is not None:

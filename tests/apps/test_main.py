@@ -15,7 +15,7 @@ import breast_cancer
 import inference
 import main
 from aws_fence import NOBODYS_AWS
-from byoc.local.aws import embedded_aws
+from byoc.local.launch import Asked, embedded
 from byoc_serving.errors import AlgorithmError
 from byoc_serving.versions.describe import describe
 
@@ -144,7 +144,7 @@ def test_the_script_keeps_the_model_and_its_manifest(program):
 
 
 def test_the_script_uploads_and_says_where_and_with_which_digest_last(quick_program):
-    with embedded_aws() as aws:
+    with embedded(Asked(port=0), os.environ) as aws:
         environment = aws.environment()
         boto3.client("s3", **_client_arguments(environment)).create_bucket(Bucket="models")
         done = run(quick_program, "--upload", "s3://models/of/us", **environment)

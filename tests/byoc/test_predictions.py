@@ -1,12 +1,9 @@
 """The demo judges the predictions of any classifier rightly, and shows all others as they are."""
 
-import socket
-import threading
-
 import pytest
 
 from byoc.errors import DemoError
-from byoc.predictions import answers_in, judge, labels_in, latencies_ms, list_of, requests_in, table_of
+from byoc.predictions import answers_in, judge, labels_in, list_of, requests_in, table_of
 
 LABELS = ["benign", "malignant", "benign", "malignant"]
 
@@ -99,41 +96,3 @@ def test_labels_are_optional(tmp_path):
     assert labels_in(tmp_path) is None
     (tmp_path / "labels.csv").write_text("benign\nmalignant\n")
     assert labels_in(tmp_path) == ["benign", "malignant"]
-
-
-def answering(listener, answer):
-    """Answer the first request so, then close the connection."""
-
-    def serve():
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(65536)
-            connection.sendall(answer)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    return thread
-
-
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (b"", "gave no answer to rows.csv: Remote end closed connection"),
-        (b"nonsense\r\n\r\n", "gave no answer to rows.csv: nonsense"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "gave no answer to rows.csv: IncompleteRead"),
-        (b"HTTP/1.1 500 Oh\r\nContent-Length: 4\r\n\r\nalas", "answered 500: alas"),
-    ],
-)
-def test_a_server_that_does_not_answer_is_an_error_that_says_so(request_file, answer, message):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = answering(listener, answer)
-        with pytest.raises(DemoError, match=message):
-            list(latencies_ms(listener.getsockname()[1], request_file, 1, 1.0))
-        thread.join()
-
-
-def test_a_server_that_is_gone_is_an_error_that_says_so(request_file):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with pytest.raises(DemoError, match=r"gave no answer to rows.csv: .*refused"):
-        list(latencies_ms(port, request_file, 1, 1.0))

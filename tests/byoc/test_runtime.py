@@ -8,13 +8,14 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from byoc.errors import ProgramError
 from byoc.runtime.process import Command, Process
-from byoc.runtime.program import Place, Program, argv_of, run, start
+from byoc.runtime.program import Place, run
 from processes import alive, eventually
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_CHILD_SUBREAPER")
@@ -253,25 +254,17 @@ def test_a_program_runs_in_a_session_of_its_own_and_reads_nothing(launch):
     assert list(process.follow()) == ["True ''"]
 
 
-def test_a_python_program_runs_under_our_interpreter_and_others_by_themselves(tmp_path):
-    (tmp_path / "train").write_text("#!/usr/bin/env python3\n")
-    (tmp_path / "serve").write_text("#!/bin/sh\n")
-    assert argv_of(Program(tmp_path), "train") == [sys.executable, str(tmp_path / "train")]
-    assert argv_of(Program(tmp_path), "serve") == [str(tmp_path / "serve")]
-
-
-def test_a_folder_without_the_program_is_an_error_that_names_both(tmp_path):
-    with pytest.raises(ProgramError, match=rf"{tmp_path} has no serve"):
-        argv_of(Program(tmp_path), "serve")
-
-
-def test_a_container_program_finds_its_own_opt_ml(tmp_path):
-    (tmp_path / "train").write_text(
-        "#!/usr/bin/env python3\nimport os\nprint(os.environ['SAGEMAKER_BASE_DIR'])"
-    )
-    with start(Program(tmp_path), "train", Place(tmp_path / "job"), {}) as process:
-        assert list(process.follow()) == [str(tmp_path / "job" / "ml")]
-        assert process.command.grace_s == 120
+def test_what_belongs_to_a_program_is_closed_when_it_is_seen_to_have_ended(tmp_path):
+    closed = []
+    belongings = ExitStack()
+    belongings.callback(closed.append, "once")
+    command = Command("p", ["sleep", "60"], dict(os.environ), tmp_path, tmp_path / "log", 1.0)
+    process = Process(command, belongings)
+    assert process.poll() is None
+    assert closed == []
+    process.kill()
+    process.poll()
+    assert closed == ["once"]
 
 
 def test_two_programs_that_share_a_folder_do_not_see_each_other_end(tmp_path):

@@ -6,8 +6,9 @@ import time
 import pytest
 
 from byoc.errors import ProgramError
+from byoc.runtime.network import dial_port, free_port
 from byoc.runtime.program import Place, run
-from byoc.runtime.readiness import free_port, wait_until_ready
+from byoc.runtime.readiness import wait_until_ready
 
 ANSWERS = """
 import http.server, sys, time
@@ -31,17 +32,18 @@ def serving(tmp_path, port, statuses):
 def test_only_200_is_ready_and_all_else_is_not_yet(tmp_path, statuses):
     port = free_port()
     with serving(tmp_path, port, statuses) as process:
-        wait_until_ready(process, port, timeout_s=10)
+        wait_until_ready(process, dial_port(port), timeout_s=10)
 
 
-def test_a_program_that_ends_is_noticed_at_once_with_its_last_lines(tmp_path):
-    argv = [sys.executable, "-c", "print('no such model'); raise SystemExit(1)"]
+@pytest.mark.parametrize("ended_with", [1, 0])
+def test_a_program_that_ends_is_noticed_at_once_with_its_last_lines(tmp_path, ended_with):
+    argv = [sys.executable, "-c", f"print('no such model'); raise SystemExit({ended_with})"]
     began = time.monotonic()
     with run(argv, Place(tmp_path / "serve"), {}, tmp_path) as process, pytest.raises(ProgramError) as raised:
-        wait_until_ready(process, free_port())
+        wait_until_ready(process, dial_port(free_port()))
     assert time.monotonic() - began < 3
     assert str(raised.value) == (
-        "serve ended with status 1 before it was ready. "
+        f"serve ended with status {ended_with} before it was ready. "
         f"Its last lines ({tmp_path}/serve.log):\n  no such model"
     )
 
@@ -49,7 +51,7 @@ def test_a_program_that_ends_is_noticed_at_once_with_its_last_lines(tmp_path):
 def test_a_program_that_never_gets_ready_is_told_with_its_last_answer(tmp_path):
     port = free_port()
     with serving(tmp_path, port, "503") as process, pytest.raises(ProgramError) as raised:
-        wait_until_ready(process, port, timeout_s=0.5)
+        wait_until_ready(process, dial_port(port), timeout_s=0.5)
     assert "was not ready after 0.5 s" in str(raised.value)
     assert "/ping answered 503 loading the model" in str(raised.value)
 
@@ -57,5 +59,5 @@ def test_a_program_that_never_gets_ready_is_told_with_its_last_answer(tmp_path):
 def test_a_program_that_never_listens_is_told_as_such(tmp_path):
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
     with run(argv, Place(tmp_path / "serve"), {}, tmp_path) as process, pytest.raises(ProgramError) as raised:
-        wait_until_ready(process, free_port(), timeout_s=0.3)
+        wait_until_ready(process, dial_port(free_port()), timeout_s=0.3)
     assert "no answer to /ping" in str(raised.value)

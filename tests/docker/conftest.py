@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from byoc.local.aws import EmbeddedAws, embedded_aws
+from byoc.local.instance import Instance
+from byoc.local.launch import Asked, embedded
 from docker_engine import (
     Engine,
     EngineRefusedError,
@@ -38,9 +39,9 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def aws(engine: Engine) -> Iterator[EmbeddedAws]:
+def aws(engine: Engine) -> Iterator[Instance]:
     """S3, and an ECR whose answers point at the engine's registry."""
-    with embedded_aws(registry=engine.registry) as running:
+    with embedded(Asked(port=0, registry=engine.registry), os.environ) as running:
         yield running
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from byoc.local.aws import EmbeddedAws
+from byoc.local.instance import Instance
 from docker_engine import PASSWORD, Engine
 
 pytestmark = pytest.mark.docker
@@ -44,7 +44,7 @@ class Checkout:
 
 
 @pytest.fixture
-def checkout(engine: Engine, aws: EmbeddedAws, container: Path, image: str) -> Checkout:
+def checkout(engine: Engine, aws: Instance, container: Path, image: str) -> Checkout:
     """A checkout whose image is built already, so that the script builds from the cache."""
     environ = aws.environment(engine.environ)
     environ["PATH"] = f"{environ['PATH']}:{Path(sys.executable).parent}"  # docker's first, then the aws CLI's

@@ -17,7 +17,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from byoc.local.aws import EmbeddedAws
+from byoc.local.instance import Instance
 from docker_engine import BASE_IMAGE, Engine
 
 pytestmark = pytest.mark.docker
@@ -85,7 +85,7 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def train(engine: Engine, image: str, opt_ml: Path, aws: EmbeddedAws, **hyperparameters: str) -> None:
+def train(engine: Engine, image: str, opt_ml: Path, aws: Instance, **hyperparameters: str) -> None:
     """Run `train` in a container that reaches this machine's loopback."""
     config = opt_ml / "input" / "config"
     config.mkdir(parents=True, exist_ok=True)
@@ -97,9 +97,9 @@ def train(engine: Engine, image: str, opt_ml: Path, aws: EmbeddedAws, **hyperpar
 
 
 @pytest.fixture(scope="session")
-def version(aws: EmbeddedAws, pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def version(aws: Instance, pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The hyperparameters that name a version in S3, as apps/main.py printed them."""
-    client = boto3.session.Session("embedded", "embedded", region_name=aws.region).client
+    client = boto3.session.Session(aws.access_key, aws.secret_key, region_name=aws.region).client
     client("s3", endpoint_url=aws.url).create_bucket(Bucket="models")
     program = shutil.copytree(pristine / "custom_algorithm", tmp_path_factory.mktemp("laptop") / "program")
     command = [sys.executable, program / "apps" / "main.py", "--upload", "s3://models/versions"]

@@ -1,0 +1,1 @@
+"""An S3 whose objects are files."""

@@ -1,0 +1,225 @@
+"""The process of the local SageMaker: `python -m byoc.local.server`, as byoc.local.launch starts it."""
+
+import argparse
+import errno
+import logging
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from byoc.local import ecr, instance
+from byoc.local.images import ADDED, Programs
+from byoc.local.instance import ACCOUNT, LOOPBACK, REGION, Instance, LocalError
+from byoc.runtime import opt_ml
+
+_log = logging.getLogger("byoc.local")
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one local SageMaker is started with.
+
+    Attributes:
+        folder: private to the instance: its state file, log and the configuration of its clients.
+        data: what survives a restart; None for a temporary folder.
+        port: 0 for a free one.
+        foreground: whether to log to stderr too.
+        throwaway: whether to remove `folder` at the end, as its parent may not live to do it.
+    """
+
+    folder: Path
+    data: Path | None
+    port: int
+    programs: Programs
+    registry: str | None
+    region: str = REGION
+    account: str = ACCOUNT
+    foreground: bool = False
+    throwaway: bool = False
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; a reason not to start is one line on stderr and status 1."""
+    try:
+        run(parse(arguments))
+    except LocalError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse(arguments: Sequence[str] | None) -> Settings:
+    """Return what the command line says; see byoc.local.launch, which writes it.
+
+    Raises:
+        LocalError: a value is not what it should be.
+    """
+    parser = argparse.ArgumentParser(prog="python -m byoc.local.server", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--program", action="append", default=[])
+    parser.add_argument("--default-program", type=Path)
+    parser.add_argument("--registry")
+    parser.add_argument("--region", default=REGION)
+    parser.add_argument("--foreground", action="store_true")
+    parser.add_argument("--throwaway", action="store_true")
+    asked = parser.parse_args(arguments)
+    named = {}
+    for given in asked.program:
+        name, equals, folder = given.partition("=")
+        if not name or not equals or not Path(folder).is_dir():
+            raise LocalError(f"--program is {given!r}. Give NAME=DIR, where DIR is a folder that exists.")
+        named[name] = Path(folder).resolve()
+    try:
+        registry = ecr.checked_registry(asked.registry) if asked.registry else None
+    except ValueError as error:
+        raise LocalError(str(error)) from None
+    return Settings(
+        folder=asked.folder,
+        data=asked.data,
+        port=asked.port,
+        programs=Programs(named, asked.default_program),
+        registry=registry,
+        region=asked.region,
+        foreground=asked.foreground,
+        throwaway=asked.throwaway,
+    )
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal; every program has ended and what is temporary is gone when it returns.
+
+    Raises:
+        LocalError: the port is taken, or the data folder or the instance's own in use.
+    """
+    with ExitStack() as held:
+        folder = instance.private_folder(settings.folder)
+        _hold(folder)
+        instance.forget_instance(folder)
+        data = held.enter_context(_data_folder(settings.data))
+        listener = held.enter_context(_listening(settings.port))
+        facts = _facts(settings, data, listener.getsockname()[1])
+        _log_to(facts.log, settings.foreground)
+        _serve(settings, facts, listener)
+
+
+def _serve(settings: Settings, facts: Instance, listener: socket.socket) -> None:
+    # What takes time to import comes behind everything that can be refused at once.
+    from byoc.local.asgi import asgi_app
+    from byoc.local.house import House
+    from byoc.local.web import Web
+
+    def ready() -> None:
+        facts.write()
+        if not settings.foreground:
+            _leave_the_terminal(facts.log)
+        _log.info("the local SageMaker is ready at %s", facts.url)
+        house.open()
+
+    def listen(more: socket.socket) -> None:
+        web.listen(more)
+
+    def forget(more: socket.socket) -> None:
+        web.forget(more)
+
+    programs = replace(settings.programs, added=settings.folder / ADDED)
+    house = House(facts, programs, settings.registry, listen, forget)
+    web = Web(asgi_app(house.answer), ready)
+    try:
+        web.serve_until_told(listener)
+    finally:
+        instance.forget_instance(Path(facts.folder))
+        house.close()
+        _log.info("the local SageMaker has ended")
+        if settings.throwaway:
+            opt_ml.remove(settings.folder)
+
+
+def _hold(folder: Path) -> None:
+    try:
+        instance.hold(folder)
+    except BlockingIOError:
+        raise LocalError(f"A local SageMaker runs in {folder} already.") from None
+
+
+def _facts(settings: Settings, data: Path, port: int) -> Instance:
+    from byoc.local.iam import role_arn
+
+    keys = instance.keys_of(data)
+    return Instance(
+        url=f"http://{LOOPBACK}:{port}",
+        port=port,
+        region=settings.region,
+        account=settings.account,
+        access_key=keys.access_key,
+        secret_key=keys.secret_key,
+        pid=os.getpid(),
+        data=str(data),
+        temporary=settings.data is None,
+        folder=str(settings.folder),
+        role_arn=role_arn(settings.account),
+        bucket=instance.default_bucket(settings.region, settings.account),
+    )
+
+
+@contextmanager
+def _data_folder(given: Path | None) -> Iterator[Path]:
+    """Yield the folder with all that is kept; a temporary one is removed afterwards."""
+    if given is None:
+        made = Path(tempfile.mkdtemp(prefix="byoc-local-"))
+        try:
+            yield made
+        finally:
+            opt_ml.remove(made)
+        return
+    try:
+        given.mkdir(mode=0o700, parents=True, exist_ok=True)
+        instance.hold(given)
+    except BlockingIOError:
+        raise LocalError(
+            f"Another local SageMaker uses the data in {given}. End it, or give another."
+        ) from None
+    except OSError as error:
+        raise LocalError(f"--data {given} cannot be used: {error.strerror}. Give another folder.") from error
+    yield given.resolve()
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    try:
+        listener = socket.create_server((LOOPBACK, port), backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise LocalError(f"Port {port} of {LOOPBACK} is taken. Give another one with --port.") from None
+        raise LocalError(f"Port {port} of {LOOPBACK} cannot be used: {error.strerror}.") from error
+    with listener:
+        yield listener
+
+
+def _log_to(file: Path, foreground: bool) -> None:
+    handlers: list[logging.Handler] = [logging.FileHandler(file, "w")]
+    if foreground:
+        handlers.append(logging.StreamHandler())
+    file.chmod(0o600)
+    logging.basicConfig(level=logging.INFO, format=_FORMAT, handlers=handlers)
+    # Each would write a line for each request, some with its headers.
+    for chatty in ("botocore", "moto", "urllib3", "werkzeug", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _leave_the_terminal(log: Path) -> None:
+    """Send stdout and stderr to the log: whoever reads them learns by their end that we are ready."""
+    with log.open("ab") as opened:
+        for stream in (1, 2):
+            os.dup2(opened.fileno(), stream)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,201 @@
+"""Runs a container program as a container of the Docker engine, through the docker command."""
+
+import functools
+import ipaddress
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from byoc.errors import ProgramError
+from byoc.runtime.images import DockerImage
+from byoc.runtime.network import (
+    ISOLATION_IS_MISSING,
+    PORT,
+    Network,
+    dial_nobody,
+    dial_port,
+    network_of_this_machine,
+)
+from byoc.runtime.process import Command, Process
+from byoc.runtime.program import GRACE_S
+from byoc.runtime.spec import Container, Landlord, Spec
+
+_KEEPER = Path(__file__).with_name("docker_keeper.py")
+_ANSWER_S = 30.0
+_PULL_S = 3600.0
+_SHM = "64m"  # what a container has by default, on SageMaker too
+_BACKLOG = 128
+_HOST = "host.docker.internal"  # what Docker Desktop calls the machine, its loopback included
+_OPENING = threading.Lock()
+# What the docker command itself reads, beside DOCKER_*.
+_CLIENT = ("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR")
+
+
+def engine_answers() -> bool:
+    """Whether a Docker engine can be asked."""
+    return _answer("version", "--format", "{{.Server.Version}}") is not None
+
+
+def find_image(reference: str) -> DockerImage | None:
+    """Return an image that the engine has; None where it has none so called, or no engine answers."""
+    said = _answer("image", "inspect", "--format", "{{json .Config.Labels}}", "--", reference)
+    return None if said is None else DockerImage(reference, json.loads(said) or {})
+
+
+def pull_image(reference: str) -> DockerImage | None:
+    """Have the engine pull an image, which may take long; None where it cannot be had."""
+    _answer("pull", "--quiet", "--", reference, patience_s=_PULL_S)
+    return find_image(reference)
+
+
+def start_docker(spec: Spec, image: DockerImage, landlord: Landlord) -> Container:
+    """Start a container; the engine makes it after this has returned.
+
+    Raises:
+        ProgramError: there is no docker command, or port 8080 is needed and taken.
+    """
+    docker = shutil.which("docker")
+    if docker is None:
+        raise ProgramError("docker is not on PATH. Install Docker, or name a folder with the programs.")
+    name = f"byoc-{secrets.token_hex(8)}"
+    with ExitStack() as undo:
+        belongings = undo.enter_context(ExitStack())
+        network, options = _attached(spec, image, landlord, name, belongings)
+        spec.place.root.mkdir(parents=True, exist_ok=True)
+        client = _client_environment()
+        variables = {**network.aws, **spec.environment, **network.told}
+        words = [docker, "run", "--name", name, "--pull", "never", "--shm-size", _SHM, *_mounts(spec)]
+        words += [*options, *_variables(variables, client), *_what_runs(spec, image)]
+        process = Process(
+            Command(
+                spec.name,
+                [name, *words],
+                {**variables, **client},
+                spec.place.root,
+                spec.place.log,
+                GRACE_S[spec.verb],
+                keeper=_KEEPER,
+            ),
+            belongings,
+        )
+        undo.pop_all()
+    return Container(process, network.dial, "docker", network.note, network.port)
+
+
+def _what_runs(spec: Spec, image: DockerImage) -> list[str]:
+    """Return the image and its command; what is in place of the entrypoint stands before the image."""
+    if spec.entrypoint:
+        first, *rest = spec.entrypoint
+        return ["--entrypoint", first, image.reference, *rest, *(spec.arguments or ())]
+    return [image.reference, *([spec.verb] if spec.arguments is None else spec.arguments)]
+
+
+def _mounts(spec: Spec) -> list[str]:
+    ml = spec.place.opt_ml.resolve()
+    words = ["--mount", f"type=bind,source={ml},target=/opt/ml"]
+    if spec.read_only_model and (ml / "model").is_dir():
+        words += ["--mount", f"type=bind,source={ml / 'model'},target=/opt/ml/model,readonly"]
+    return words
+
+
+def _variables(given: Mapping[str, str], client: Mapping[str, str]) -> list[str]:
+    """Return the options that pass variables on; only those that the docker command reads show a value."""
+    return [
+        word
+        for name, value in given.items()
+        for word in ("--env", f"{name}={value}" if name in client else name)
+    ]
+
+
+def _attached(
+    spec: Spec, image: DockerImage, landlord: Landlord, name: str, belongings: ExitStack
+) -> tuple[Network, list[str]]:
+    """Return a container's network, and the options that attach it."""
+    serves = spec.verb == "serve"
+    if spec.isolated and not serves:
+        return Network(dial_nobody, {}, own=True), ["--network", "none"]
+    gateway = _gateway()
+    if gateway is None:
+        return network_of_this_machine(spec, image.labels, landlord, belongings), ["--network", "host"]
+    aws: Mapping[str, str] = {}
+    options = ["--publish", f"127.0.0.1:0:{PORT}"] if serves else []
+    if not spec.isolated:
+        with _OPENING:
+            host = _listen(landlord, gateway)
+        aws = landlord.environment(f"http://{host}:{landlord.port}")
+        options += ["--add-host", f"{_HOST}:host-gateway"] if host == _HOST else []
+    dial = PublishedPort(name).dial if serves else dial_nobody
+    return Network(dial, aws, note=ISOLATION_IS_MISSING if spec.isolated else "", own=True), options
+
+
+@functools.cache
+def _listen(landlord: Landlord, gateway: str) -> str:
+    """Have the landlord listen where containers see this machine, once; return that host."""
+    try:
+        listener = socket.create_server((gateway, landlord.port), backlog=_BACKLOG)
+    except OSError:  # the engine runs in a machine of its own
+        return _HOST
+    landlord.listen(listener)
+    return gateway
+
+
+def _gateway() -> str | None:
+    """Return this machine's address on the engine's bridge; None where there is no bridge."""
+    said = _answer("network", "inspect", "--format", "{{json .IPAM.Config}}", "bridge")
+    for config in json.loads(said or "null") or []:
+        network = ipaddress.ip_network(config["Subnet"])
+        if network.version == 4:
+            return str(config.get("Gateway") or next(network.hosts()))
+    return None
+
+
+def _answer(*words: str, patience_s: float = _ANSWER_S) -> str | None:
+    """Return what the docker command says; None where it fails, or there is none."""
+    try:
+        said = subprocess.run(
+            ["docker", *words],
+            env=_client_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=patience_s,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return said.stdout.strip() if said.returncode == 0 else None
+
+
+def _client_environment() -> dict[str, str]:
+    """Return what the docker command reads, and nothing else of this process's environment."""
+    return {
+        name: value for name, value in os.environ.items() if name in _CLIENT or name.startswith("DOCKER_")
+    }
+
+
+class PublishedPort:
+    """The port of this machine that the engine has chosen for a container's port 8080."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._port: int | None = None
+
+    def dial(self) -> socket.socket:
+        """Return a socket that is connected to it.
+
+        Raises:
+            OSError: the container has not started, or has ended; a program that does not listen yet is
+                known by an end of the connection instead.
+        """
+        if self._port is None:
+            said = _answer("port", self._name, f"{PORT}/tcp")
+            if not said:
+                raise ConnectionRefusedError("the container is not running")
+            self._port = int(said.split()[0].rpartition(":")[2])
+        return dial_port(self._port)()

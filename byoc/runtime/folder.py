@@ -1,0 +1,158 @@
+"""Runs a folder's program as a process: in namespaces of its own where that is possible, else re-rooted."""
+
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from byoc.runtime import opt_ml
+from byoc.runtime.command import OPT_ML, PROGRAM, Build, Sight, argv_of, build_of, command_of
+from byoc.runtime.images import Folder
+from byoc.runtime.network import Channel, Network, network_of
+from byoc.runtime.privacy import Enclosure, Mount, Privacy, enclosed
+from byoc.runtime.process import Command, Process
+from byoc.runtime.program import GRACE_S, environment_of, make_folders, path_from
+from byoc.runtime.spec import Container, Landlord, Spec
+
+_OPT = "/opt"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a folder's program finds around it."""
+
+    program: Folder
+    build: Build
+    privacy: Privacy
+    mounts: tuple[Mount, ...]
+    sight: Sight
+
+
+def start_folder(spec: Spec, program: Folder, landlord: Landlord, privacy: Privacy) -> Container:
+    """Start a folder's program.
+
+    Raises:
+        ProgramError: the folder has no such program, or port 8080 is needed and taken.
+    """
+    setting = setting_of(spec, program, privacy)
+    words, note = command_of(setting.program, spec.verb, setting.build, spec.entrypoint, spec.arguments)
+    with ExitStack() as undo:
+        belongings = undo.enter_context(ExitStack())
+        labels = setting.build.recipe.labels
+        network = network_of(spec, labels, landlord, belongings, setting.privacy.network)
+        process = Process(_command(spec, setting, words, network, landlord.port), belongings)
+        undo.callback(process.kill)
+        if network.channel:
+            _let_in(network.channel, landlord, belongings, listens=not spec.isolated)
+        undo.pop_all()
+    mode = "private" if setting.privacy.tool else "re-rooted"
+    notes = "; ".join(filter(None, (note, network.note)))
+    return Container(process, network.dial, mode, notes, network.port)
+
+
+def setting_of(spec: Spec, program: Folder, privacy: Privacy) -> Setting:
+    """Return how a program sees this machine, with the privacy given if it can have that.
+
+    Raises:
+        ProgramError: its Dockerfile cannot be read.
+    """
+    folder = Folder(program.folder.resolve(), program.python)
+    build = build_of(folder.folder)
+    needed = [spec.place.root.resolve(), folder.folder, folder.python, Path(sys.executable)]
+    if any(_is_hidden(path) for path in needed):
+        privacy = Privacy()
+    mounts = mounts_of(spec, folder.folder, build) if privacy.tool else ()
+    return Setting(folder, build, privacy, mounts, sight_of(spec, folder.folder, build, mounts))
+
+
+def _command(spec: Spec, setting: Setting, words: list[str], network: Network, aws_port: int) -> Command:
+    """Return what to run: the words as the program sees them, inside an enclosure where it has one."""
+    folder = setting.program.folder
+    argv = argv_of(words, setting.program, setting.sight)
+    cwd = working_directory(setting.build, folder, setting.sight, spec)
+    make_folders(spec.place)
+    inherited: tuple[int, ...] = ()
+    if setting.privacy.tool:
+        channel = network.channel.descriptor if network.channel else None
+        inherited = (channel,) if channel is not None else ()
+        port = None if spec.isolated else aws_port
+        argv = enclosed(argv, Enclosure(setting.mounts, cwd, network.own, channel, port), setting.privacy)
+        cwd = str(folder)
+    elif spec.read_only_model:
+        opt_ml.protect(spec.place.opt_ml / "model")
+    return Command(
+        spec.name,
+        argv,
+        _environment(spec, setting, network),
+        Path(cwd),
+        spec.place.log,
+        GRACE_S[spec.verb],
+        inherited=inherited,
+    )
+
+
+def mounts_of(spec: Spec, folder: Path, build: Build) -> tuple[Mount, ...]:
+    """Return what a private /opt has: /opt/ml, and the folder wherever the image has it below /opt."""
+    ml = spec.place.opt_ml.resolve()
+    mounts = [Mount(str(ml), OPT_ML)]
+    if spec.read_only_model and (ml / "model").is_dir():
+        mounts.append(Mount(str(ml / "model"), f"{OPT_ML}/model", read_only=True))
+    for path, inside in sorted(build.files.items()):
+        nested = any(path.startswith(f"{mount.target}/") for mount in mounts if mount.target != OPT_ML)
+        if path.startswith(f"{_OPT}/") and (folder / inside).is_dir() and not nested:
+            mounts.append(Mount(str(folder / inside), path))
+    return tuple(mounts)
+
+
+def sight_of(spec: Spec, folder: Path, build: Build, mounts: tuple[Mount, ...]) -> Sight:
+    """Return how a program sees the paths of its image: renamed, unless they are mounted."""
+    mounted = {mount.target: mount.source for mount in mounts}
+    seen = PROGRAM if mounted.get(PROGRAM) == str(folder) else str(folder)
+    renamed = {
+        path: seen if inside == "." else f"{seen}/{inside}"
+        for path, inside in build.files.items()
+        if path not in mounted
+    }
+    return Sight(seen, renamed if mounts else {OPT_ML: str(spec.place.opt_ml), **renamed})
+
+
+def working_directory(build: Build, folder: Path, sight: Sight, spec: Spec) -> str:
+    """Return the image's WORKDIR as the program sees it; the folder where there is none, or not here."""
+    workdir = build.recipe.workdir
+    if workdir != "/":
+        for path, here in ((OPT_ML, spec.place.opt_ml), (sight.folder, folder)):
+            seen = sight(workdir)
+            if seen == path or seen.startswith(f"{path}/"):
+                inside = here / seen.removeprefix(path).lstrip("/")
+                return seen if inside.is_dir() else sight.folder
+        if Path(sight(workdir)).is_dir():
+            return sight(workdir)
+    return sight.folder
+
+
+def _environment(spec: Spec, setting: Setting, network: Network) -> dict[str, str]:
+    """Return the whole environment: the image's, AWS's and the request's, each over the one before."""
+    sight = setting.sight
+    image = {name: sight(value) for name, value in setting.build.recipe.environment.items()}
+    homes = dict.fromkeys((sight(PROGRAM), sight.folder))
+    image.setdefault("PYTHONDONTWRITEBYTECODE", "1")  # the folder is the user's own, not a copy in an image
+    image["PATH"] = ":".join((*homes, path_from(setting.program.python, image.get("PATH", ""))))
+    scratch = environment_of(spec.place, {})
+    own = {name: scratch[name] for name in ("HOME", "TMPDIR")}
+    rooted = {"SAGEMAKER_BASE_DIR": str(spec.place.opt_ml)} if OPT_ML in sight.renamed else {}
+    asked = {name: sight(value) for name, value in spec.environment.items()}
+    return environment_of(spec.place, {**image, **own, **rooted, **network.aws, **asked, **network.told})
+
+
+def _let_in(channel: Channel, landlord: Landlord, belongings: ExitStack, listens: bool) -> None:
+    """Have the landlord listen in the program's own network."""
+    channel.inherited()
+    listener = channel.listener() if listens else None
+    if listener:
+        landlord.listen(listener)
+        belongings.callback(landlord.forget, listener)
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether a private /opt would cover a path."""
+    return any(str(path).startswith(f"{covered}/") for covered in (OPT_ML, PROGRAM))

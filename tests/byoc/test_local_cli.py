@@ -1,0 +1,257 @@
+"""`byoc local`: up, down, status, env, logs, and every way in which they go wrong, as real programs."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from byoc.local import launch
+from byoc.runtime.network import free_port
+from processes import alive
+
+REPO = Path(__file__).parents[2]
+
+
+class Shell:
+    """Runs `byoc local` as a user would, with a state folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "run").mkdir(mode=0o700)
+        (folder / "tmp").mkdir()
+        self.environ = {
+            **os.environ,
+            "XDG_RUNTIME_DIR": str(folder / "run"),
+            "TMPDIR": str(folder / "tmp"),
+            "PYTHONPATH": str(REPO),
+        }
+
+    def __call__(self, *words, cwd=None, **more):
+        return subprocess.run(
+            [sys.executable, "-m", "byoc", "local", *map(str, words)],
+            env=self.environ | more,
+            cwd=cwd or self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    def instance(self, port):
+        return launch.find(self.environ, port)
+
+    def temporary(self):
+        return list((self.folder / "tmp").iterdir())
+
+    @contextmanager
+    def up(self, *words):
+        port = free_port()
+        done = self("up", "--port", port, *words)
+        assert done.returncode == 0, done.stderr
+        try:
+            yield port
+        finally:
+            self("down", "--port", port)
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory):
+    return Shell(tmp_path_factory.mktemp("shell"))
+
+
+@pytest.fixture(scope="module")
+def port(shell):
+    """The port of an instance for all tests that leave it as it is."""
+    with shell.up() as given:
+        yield given
+
+
+@pytest.fixture(scope="module")
+def other(shell, port):
+    """The port of a second instance, with a data folder."""
+    with shell.up("--data", shell.folder / "data in use") as given:
+        yield given
+
+
+def test_up_returns_when_it_answers_and_down_when_nothing_is_left(shell):
+    port = free_port()
+    done = shell("up", "--port", port)
+    told = shell("status", "--port", port)
+    pid, (data,) = shell.instance(port).pid, shell.temporary()
+    ended = shell("down", "--port", port)
+    gone, again = shell("status", "--port", port), shell("down", "--port", port)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"ready at http://127.0.0.1:{port}" in done.stdout
+    assert f'eval "$(byoc local env --port {port})"' in done.stdout
+    assert told.returncode == 0
+    assert f"http://127.0.0.1:{port}" in told.stdout
+    assert f"data in {data} until it ends" in told.stdout
+    assert "role/SageMakerExecutionRole" in told.stdout
+    assert ended.stdout == f"The local SageMaker at http://127.0.0.1:{port} has ended.\n"
+    assert not alive(pid)
+    assert shell.temporary() == []
+    assert gone.returncode == 1
+    assert gone.stdout == f"No local SageMaker runs on port {port}. Start it: byoc local up --port {port}\n"
+    assert (again.returncode, again.stdout) == (0, f"No local SageMaker runs on port {port}.\n")
+
+
+def test_a_shell_that_evals_env_reaches_it_and_nothing_else(shell, port):
+    script = (
+        f'eval "$({sys.executable} -m byoc local env --port {port})"; '
+        "echo profile=${AWS_PROFILE-unset} s3=${AWS_ENDPOINT_URL_S3-unset} proxy=$NO_PROXY; "
+        f'{sys.executable} -c \'import boto3; print(boto3.client("sagemaker").list_models()["Models"], '
+        '*(bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]))\''
+    )
+    done = subprocess.run(
+        ["sh", "-c", script],
+        env=shell.environ
+        | {"AWS_PROFILE": "work", "AWS_ENDPOINT_URL_S3": "http://elsewhere", "NO_PROXY": "intra net"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=shell.folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "profile=unset s3=unset proxy=intra net,127.0.0.1,localhost",
+        "[] sagemaker-us-east-1-123456789012",
+    ]
+
+
+def test_nothing_is_written_to_the_users_home_and_what_is_written_is_private(shell, port):
+    instance = shell.instance(port)
+    told = shell("env", "--port", port, HOME="/nonexistent")
+    assert told.returncode == 0
+    for folder in (Path(instance.folder), Path(instance.data)):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    for file in Path(instance.folder).iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_the_log_tells_what_was_asked_but_never_the_keys(shell, port):
+    instance = shell.instance(port)
+    shell("status", "--port", port)
+    told = shell("logs", "--port", port)
+    assert "sagemaker SageMaker.ListEndpoints 200" in told.stdout
+    assert instance.access_key not in told.stdout
+    assert instance.secret_key not in told.stdout
+
+
+def test_a_reader_that_has_had_enough_is_no_bug(shell, port):
+    command = [sys.executable, "-m", "byoc", "local", "env", "--port", str(port)]
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(command, env=shell.environ, stdout=writes, stderr=subprocess.PIPE, check=False)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_the_log_of_an_endpoint_or_job_is_shown_by_its_name(shell, port):
+    missing = shell("logs", "nobody", "--port", port)
+    assert missing.returncode == 1
+    assert (
+        missing.stderr
+        == "byoc: No endpoint or training job called nobody has a log. See: byoc local status\n"
+    )
+    logs, group = client(shell.instance(port), "logs"), "/aws/sagemaker/Endpoints/mine"
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="s")
+    events = [{"timestamp": 1_795_000_000_000 + n, "message": f"line {n}"} for n in range(3)]
+    logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
+    assert shell("logs", "mine", "--port", port).stdout == "line 0\nline 1\nline 2\n"
+
+
+def test_a_second_up_on_its_port_is_one_clear_line(shell, port):
+    done = shell("up", "--port", port)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"byoc: A local SageMaker runs at http://127.0.0.1:{port} already "
+        f"(process {shell.instance(port).pid}). Use it, end it with: "
+        f"byoc local down --port {port}, or give another --port.\n"
+    )
+
+
+def test_a_port_that_is_taken_is_one_clear_line(shell):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = shell("up", "--port", port)
+    assert done.returncode == 1
+    assert done.stderr == f"byoc: Port {port} of 127.0.0.1 is taken. Give another one with --port.\n"
+
+
+def test_data_that_another_instance_uses_is_one_clear_line(shell, other):
+    data = shell.instance(other).data
+    done = shell("up", "--port", free_port(), "--data", data)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"byoc: Another local SageMaker uses the data in {data}. End it, or give another.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["--program", "model"], 2, "Give NAME=DIR"),
+        (["--program", "model=/nonexistent"], 2, "/nonexistent is no folder"),
+        (["--registry", "http://127.0.0.1:5000"], 1, "Give HOST:PORT, such as 127.0.0.1:5000."),
+        (["--data", "/proc/nowhere"], 1, "--data /proc/nowhere cannot be used"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_starts(shell, words, status, told):
+    done = shell("up", "--port", free_port(), *words)
+    assert done.returncode == status
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["env", "logs"])
+def test_without_an_instance_the_next_command_is_told(shell, verb):
+    port = free_port()
+    done = shell(verb, "--port", port)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert (
+        done.stderr
+        == f"byoc: No local SageMaker runs on port {port}. Start it: byoc local up --port {port}\n"
+    )
+
+
+def test_two_instances_live_side_by_side_with_keys_of_their_own(shell, port, other):
+    one, two = shell.instance(port), shell.instance(other)
+    assert one.access_key != two.access_key
+    client(one, "s3").create_bucket(Bucket="only-here")
+    assert [b["Name"] for b in client(two, "s3").list_buckets()["Buckets"]] == [two.bucket]
+
+
+def test_in_the_foreground_it_stays_until_it_is_interrupted(shell):
+    port = free_port()
+    command = [sys.executable, "-m", "byoc", "local", "up", "--foreground", "--port", str(port)]
+    with subprocess.Popen(
+        command, env=shell.environ, cwd=shell.folder, stderr=subprocess.PIPE, text=True
+    ) as process:
+        line = process.stderr.readline()
+        instance = shell.instance(port)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert f"ready at http://127.0.0.1:{port}" in line
+    assert instance.pid == process.pid
+    assert process.returncode == 0
+    assert "has ended" in rest
+    assert "Traceback" not in rest
+
+
+def client(instance, service):
+    import boto3
+
+    return boto3.session.Session(
+        aws_access_key_id=instance.access_key,
+        aws_secret_access_key=instance.secret_key,
+        region_name=instance.region,
+    ).client(service, endpoint_url=instance.url)

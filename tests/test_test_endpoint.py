@@ -1,0 +1,173 @@
+"""test_endpoint.py: what it sends, what it prints, and what it says of an error."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from byoc.errors import ByocError
+from runtime_stub import runtime_stub
+
+ROOT = Path(__file__).parents[1]
+CSV = (ROOT / "dummy_data" / "breast_cancer.csv").read_bytes()
+LOG = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/Endpoints/cancer"
+
+
+@pytest.fixture(scope="module")
+def running():
+    with runtime_stub() as runtime, pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "stub")
+        patch.setenv("AWS_REGION", "us-east-1")
+        patch.setenv("AWS_ENDPOINT_URL", runtime.url)
+        yield runtime
+
+
+@pytest.fixture
+def runtime(running):
+    """The stand-in, forgetful of earlier tests."""
+    running.answers = [(200, b"[1.0]", {"Content-Type": "application/json"})]
+    running.asked.clear()
+    return running
+
+
+@pytest.fixture
+def door(capfdbinary):
+    """Return a function that runs the door in this process and returns what it wrote."""
+    sys.path.insert(0, str(ROOT))
+    from test_endpoint import test_endpoint
+
+    def run(*arguments):
+        test_endpoint.main(args=list(arguments), standalone_mode=False)
+        return capfdbinary.readouterr()
+
+    yield run
+    sys.path.remove(str(ROOT))
+
+
+def test_as_a_program_it_prints_the_answer_and_beside_it_who_gave_it(runtime):
+    command = [sys.executable, ROOT / "test_endpoint.py", "cancer"]
+    asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (asked.returncode, asked.stdout) == (0, "[1.0]\n"), asked.stderr
+    assert asked.stderr.startswith("cancer () answered in ")
+    assert asked.stderr.endswith(f" ms: application/json; LOCAL {runtime.url}\n")
+
+
+def test_by_default_the_endpoint_of_the_file_is_sent_the_first_of_dummy_data(runtime, door):
+    door()
+    ((path, headers, body),) = runtime.asked
+    assert path == "/endpoints/breast-cancer/invocations"
+    assert (headers["Content-Type"], body) == ("text/csv", CSV)
+    assert "Accept" not in headers or headers["Accept"] == "*/*"
+
+
+def test_every_option_is_sent(runtime, door, tmp_path):
+    (tmp_path / "rows").write_bytes(b"[[1]]")
+    door(
+        "other",
+        "--file",
+        str(tmp_path / "rows"),
+        "--content-type",
+        "application/json",
+        "--accept",
+        "text/csv",
+    )
+    ((path, headers, body),) = runtime.asked
+    assert path == "/endpoints/other/invocations"
+    assert (headers["Content-Type"], headers["Accept"], body) == ("application/json", "text/csv", b"[[1]]")
+
+
+def test_standard_input_is_sent(runtime, door, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"1,2")))
+    door("other", "--file", "-", "--content-type", "text/csv")
+    assert runtime.asked[0][2] == b"1,2"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "printed"),
+    [
+        (b"1\n2\n", "text/csv", b"1\n2\n"),
+        (b"[1]", "application/json", b"[1]\n"),
+        (b"\x93N", "application/x-npy", b"\x93N"),
+    ],
+)
+def test_the_body_is_printed_as_it_is(runtime, door, body, kind, printed):
+    runtime.answers = [(200, body, {"Content-Type": kind, "x-Amzn-Invoked-Production-Variant": "Blue"})]
+    out, err = door("cancer")
+    assert out == printed
+    assert err.startswith(b"cancer (Blue) answered in ")
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("original", "told"),
+    [
+        (
+            json.dumps({"error": {"message": "30 columns are wanted", "id": "abc"}}),
+            "30 columns are wanted (id abc)",
+        ),
+        (json.dumps({"error": {"message": "no"}}), "no"),
+        ("<html>", "<html>"),
+    ],
+)
+def test_a_model_error_shows_the_containers_own_message_and_where_its_log_is(runtime, door, original, told):
+    members = {"OriginalStatusCode": 400, "OriginalMessage": original, "LogStreamArn": LOG}
+    runtime.answers = [runtime.refuses(424, "ModelError", **members)]
+    with pytest.raises(ByocError) as raised:
+        door("cancer")
+    command = "aws logs filter-log-events --log-group-name /aws/sagemaker/Endpoints/cancer"
+    first, second = str(raised.value).splitlines()
+    assert first == f"The container of cancer answered 400: {told}"
+    assert second == f"Its log: {command} --query 'events[].message' --output text"
+    assert len(runtime.asked) == 1
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            (400, "ValidationError", {"message": "Endpoint cancer of account 1 not found."}),
+            "There is no endpoint cancer in us-east-1. Create it: python generate_endpoint.py",
+        ),
+        (
+            (403, "AccessDeniedException", {"message": "You may not."}),
+            "InvokeEndpoint was refused: You may not (AccessDeniedException). Have it allowed in the",
+        ),
+        ((503, "ServiceUnavailable", {"message": "busy"}), "InvokeEndpoint was refused: busy (ServiceUnav"),
+    ],
+)
+def test_what_aws_refuses_is_told_in_its_own_words_with_a_remedy(runtime, door, answer, told):
+    status, code, members = answer
+    runtime.answers = [runtime.refuses(status, code, **members)]
+    with pytest.raises(ByocError) as raised:
+        door("cancer")
+    assert str(raised.value).startswith(told)
+    assert len(runtime.asked) == 1
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["under_score"], '--name is "under_score". Give up to 63 letters'),
+        (["cancer", "--file", "nowhere.csv"], "nowhere.csv cannot be read: No such file or directory."),
+        (["cancer", "--profile", "nobodys"], "The config profile (nobodys) could not be found. The profiles"),
+    ],
+)
+def test_what_cannot_be_used_is_told_before_anything_is_sent(runtime, door, arguments, told):
+    with pytest.raises(ByocError) as raised:
+        door(*arguments)
+    assert str(raised.value).startswith(told)
+    assert runtime.asked == []
+
+
+@pytest.mark.bad_input
+def test_as_a_program_it_says_so_in_one_line(runtime):
+    command = [sys.executable, ROOT / "test_endpoint.py", "cancer", "--file", "nowhere.csv"]
+    asked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (asked.returncode, asked.stdout) == (1, "")
+    assert len(asked.stderr.splitlines()) == 1
