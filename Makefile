@@ -7,7 +7,7 @@ APPS := container/custom_algorithm/apps/requirements
 NEEDS := -c constraints.txt -r $(SERVING).txt -r $(APPS).txt
 DESCRIBED := pyproject.toml constraints.txt $(SERVING).txt $(APPS).txt
 
-.PHONY: help demo test test-docker test-sdk-v3 bench-local lint lock clean
+.PHONY: help demo test test-docker test-sdk bench-local lint lock clean
 # Two targets that run at once would install into one environment.
 .NOTPARALLEL:
 
@@ -18,13 +18,13 @@ demo: $(VENV)/.demo  ## Train, upload, pull, serve and call a model, all on this
 	@$(BIN)/python -m byoc demo
 
 test: $(VENV)/.dev  ## Everything that needs no Docker; ARGS chooses among it.
-	$(BIN)/python -m pytest -m "not docker and not sdk_v3" -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not docker and not sdk" -n 3 --dist worksteal $(ARGS)
 
 test-docker: $(VENV)/.dev  ## Build, push, pull and run the image with a real engine and registry.
 	$(BIN)/python -m pytest -m docker
 
-test-sdk-v3: $(VENV)/.dev  ## The doors with version 3 of the SageMaker SDK, in an environment of its own.
-	$(BIN)/python -m pytest -m sdk_v3
+test-sdk: $(VENV)/.dev  ## User-written SDK v2 and v3, boto3 and aws CLI on the local SageMaker.
+	$(BIN)/python -m pytest -m sdk
 
 bench-local: $(VENV)/.dev  ## What the hop through the local SageMaker costs.
 	$(BIN)/python bench/local.py

@@ -88,9 +88,9 @@ def up(
     )
     if foreground:
         folder = launch.ready_folder(asked, os.environ)
+        argv = launch.command(asked, folder, "--foreground")
         sys.stdout.flush()
         os.chdir("/")
-        argv = launch.command(asked, folder, "--foreground")
         os.execve(argv[0], argv, launch.server_environment(os.environ))  # noqa: S606 - no shell is wanted
     instance = launch.start(asked, os.environ)
     option = "" if asked.port == PORT else f" --port {asked.port}"
@@ -216,11 +216,11 @@ class _Lines:
 
     def _describe(self, group: str, prefix: str) -> list[dict[str, Any]]:
         given = {"logStreamNamePrefix": prefix} if prefix else {}
+        pages = self._logs.get_paginator("describe_log_streams").paginate(logGroupName=group, **given)
         try:
-            found = self._logs.describe_log_streams(logGroupName=group, **given)
+            return [stream for page in pages for stream in page["logStreams"]]
         except self._logs.exceptions.ResourceNotFoundException:
             return []
-        return list(found["logStreams"])
 
 
 def need(*modules: str, extra: str) -> None:

@@ -99,11 +99,14 @@ def running_engine(state: Path = STATE) -> Iterator[Engine]:
 
 
 def _forget_images(engine: Engine) -> None:
-    """Remove what the tests built and pulled; the engine may be the user's own. The build cache stays."""
+    """Remove what the tests built, pulled and left; the engine may be the user's. The build cache stays."""
     names = [f"{PREFIX}*", f"{engine.registry}/*", f"{engine.registry}/*/*"]
     wanted = [word for name in names for word in ("--filter", f"reference={name}")]
     images = set(engine.docker("image", "ls", "--quiet", *wanted).stdout.split())
     if images:
+        of_images = [word for image in images for word in ("--filter", f"ancestor={image}")]
+        if left := engine.docker("ps", "--all", "--quiet", *of_images).stdout.split():
+            engine.docker("rm", "--force", "--volumes", *left)
         engine.docker("image", "rm", "--force", *images)
 
 

@@ -36,13 +36,13 @@ def below(pid: int) -> list[int]:
     """Return the ids of all that descends from a process."""
     found, frontier = [], [pid]
     while frontier:
-        parent = frontier.pop()
-        try:
-            children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-        except FileNotFoundError:
-            continue
-        frontier += map(int, children)
-        found += map(int, children)
+        for thread in Path(f"/proc/{frontier.pop()}/task").glob("*/children"):
+            try:
+                children = [int(child) for child in thread.read_text().split()]
+            except OSError:  # it has ended just now
+                continue
+            frontier += children
+            found += children
     return found
 
 

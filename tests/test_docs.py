@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from byoc.cli import byoc
+from byoc.local.coverage import table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -87,3 +88,8 @@ def test_without_git_the_same_files_are_looked_at(monkeypatch):
     with_git = set(files_of_the_project())
     monkeypatch.setenv("PATH", "")
     assert with_git <= set(files_of_the_project())
+
+
+def test_the_table_of_operations_is_what_the_code_has():
+    told = (ROOT / "docs/local.md").read_text()
+    assert told.split("<!-- operations -->\n")[1].split("<!-- /operations -->")[0] == table() + "\n"

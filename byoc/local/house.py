@@ -26,11 +26,22 @@ from byoc.local.sagemaker.plane import SageMakerPlane
 from byoc.local.sagemaker.store import Store
 from byoc.local.sagemaker.training_runs import TrainingRuns
 from byoc.local.sts import issuing
-from byoc.local.world import World
+from byoc.local.world import Operation, World
 from byoc.runtime.container import Landlord
 
 _log = logging.getLogger(__name__)
 Listening = Callable[[socket.socket], None]
+
+
+def operations_of(runs: TrainingRuns, hosting: Hosting) -> dict[str, Operation]:
+    """Return every operation of the SageMaker plane by its name."""
+    return {
+        **models.OPERATIONS,
+        **endpoint_configs.OPERATIONS,
+        **tags.OPERATIONS,
+        **training_jobs.operations(runs),
+        **endpoints.operations(hosting),
+    }
 
 
 class House:
@@ -72,13 +83,7 @@ class House:
                 _log.exception("%s failed", ending)
 
     def _planes(self) -> Planes:
-        operations = {
-            **models.OPERATIONS,
-            **endpoint_configs.OPERATIONS,
-            **tags.OPERATIONS,
-            **training_jobs.operations(self._runs),
-            **endpoints.operations(self._hosting),
-        }
+        operations = operations_of(self._runs, self._hosting)
         return Planes(
             invoke=InvokePlane(self._world, self._hosting),
             sagemaker=SageMakerPlane(self._world, operations),

@@ -234,9 +234,16 @@ def hold(folder: Path) -> None:
 
 
 def keys_of(data: Path) -> Keys:
-    """Return the credentials kept in a data folder; made, at random, the first time."""
+    """Return the credentials kept in a data folder; made, at random, the first time.
+
+    Raises:
+        LocalError: what is there are no credentials.
+    """
     file = data / _KEYS
     if not file.exists():
         access_key = "AKIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16))
         write_private(file, json.dumps(asdict(Keys(access_key, secrets.token_urlsafe(30)))))
-    return Keys(**json.loads(file.read_text()))
+    try:
+        return Keys(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise LocalError(f"{file} has no keys: {error}. Remove it, and new ones are made.") from error

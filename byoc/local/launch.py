@@ -19,7 +19,6 @@ from byoc.local.instance import (
     around_the_proxy,
     forget_instance,
     is_locked,
-    log_of,
     private_folder,
     read_instance,
     state_folder,
@@ -196,8 +195,8 @@ def _awaited(process: Process, folder: Path) -> Instance:
     _until(lambda: read_instance(folder) or process.poll() is not None, START_S)
     instance = read_instance(folder)
     if instance is None:
-        said = "\n".join(process.last_lines(1)) or log_of(folder).as_posix()
-        raise LocalError(said)
+        how = "has ended" if process.poll() is not None else f"did not answer within {START_S:g} s"
+        raise LocalError("\n".join(process.last_lines(1)) or f"The local SageMaker {how}.")
     return instance
 
 

@@ -10,6 +10,7 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any
 
 from byoc.local.errors import AwsError, unknown_operation
@@ -21,6 +22,9 @@ _log = logging.getLogger(__name__)
 Ask = Callable[[Call], Answer]
 Detour = Callable[[Call, Ask], Answer]
 Seed = Callable[["Outside"], None]
+_LARGEST_BODY = 64 * 1024 * 1024  # more than any of these services takes, but for an image layer in one piece
+_TYPE = "content-type"
+_MOTOS_OWN = "/moto-api"  # pages to look at and to empty its state: none of AWS's
 
 
 class Outside:
@@ -52,8 +56,9 @@ class Outside:
     async def __call__(self, request: Request) -> Response:
         """Answer one request; an operation that moto lacks is a 400, not its own HTTP 500 in HTML."""
         headers = request.headers
-        call = Call(request.method, request.path, request.query, headers, await request.read())
         try:
+            body = await _body_of(request)
+            call = Call(request.method, request.path, request.query, headers, body)
             answer = await asyncio.to_thread(self.ask, call)
         except AwsError as error:
             return refusal(error, protocol_of(request, _service_in(headers)))
@@ -70,6 +75,8 @@ class Outside:
         return detour(call, self._ask_moto) if detour else self._ask_moto(call)
 
     def _ask_moto(self, call: Call) -> Answer:
+        if call.path.startswith(_MOTOS_OWN):
+            raise unknown_operation(operation_of(call))
         app = self._app
         try:
             with self._lock:
@@ -174,8 +181,22 @@ def operation_of(call: Call) -> str:
 
 def _is_page(answer: Answer) -> bool:
     """Whether moto's web framework answered instead of moto: no such route, no such method."""
+    if answer.status < HTTPStatus.BAD_REQUEST:
+        return False
+    content_type = next((value for name, value in answer.headers.items() if name.lower() == _TYPE), "")
     begins = answer.body.lstrip()[:14].lower()
-    return answer.status in (404, 405) and begins.startswith((b"<!doctype html", b"<html"))
+    nothing = not begins and content_type.startswith("text/html")
+    return nothing or begins.startswith((b"<!doctype html", b"<html"))
+
+
+async def _body_of(request: Request) -> bytes:
+    body = bytearray()
+    async for piece in request.body:
+        body += piece
+        if len(body) > _LARGEST_BODY:
+            message = f"The request is larger than {_LARGEST_BODY} bytes. Send less at once."
+            raise AwsError("RequestEntityTooLargeException", message, 413)
+    return bytes(body)
 
 
 def _service_in(headers: Headers) -> str:

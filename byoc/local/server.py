@@ -4,7 +4,9 @@ import argparse
 import errno
 import logging
 import os
+import signal
 import socket
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -46,6 +48,8 @@ class Settings:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; a reason not to start is one line on stderr and status 1."""
+    # Until the web server listens for it: what is temporary goes, as at any other end.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         run(parse(arguments))
     except LocalError as error:
@@ -130,7 +134,12 @@ def _serve(settings: Settings, facts: Instance, listener: socket.socket) -> None
         web.forget(more)
 
     programs = replace(settings.programs, added=settings.folder / ADDED)
-    house = House(facts, programs, settings.registry, listen, forget)
+    try:
+        house = House(facts, programs, settings.registry, listen, forget)
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise LocalError(
+            f"What is kept in {facts.data} cannot be used: {error}. Mend it, or give another --data."
+        ) from error
     web = Web(asgi_app(house.answer), ready)
     try:
         web.serve_until_told(listener)

@@ -50,7 +50,8 @@ class Web(uvicorn.Server):
         """Serve; return when a signal has come and what was being answered is answered."""
         for number in (signal.SIGTERM, signal.SIGINT):
             # uvicorn raises the signal again when it has ended; what remains to be done is ours.
-            signal.signal(number, lambda *_: None)
+            # One that comes before it listens for them counts too.
+            signal.signal(number, self.handle_exit)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
             signal.signal(signal.SIGHUP, self.handle_exit)
         self.run(sockets=[listener])
@@ -72,9 +73,14 @@ class Web(uvicorn.Server):
         """Accept on such a socket no more, and close it, from another thread. Safe to repeat."""
         server = self._more.pop(listener, None)
         if server is not None and self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(server.close)
+            self._loop.call_soon_threadsafe(self._forget, server)
         else:
             listener.close()
+
+    def _forget(self, server: asyncio.AbstractServer) -> None:
+        server.close()
+        if server in self.servers:
+            self.servers.remove(server)
 
     async def _listen(self, listener: socket.socket) -> None:
         def protocol() -> asyncio.Protocol:

@@ -4,6 +4,7 @@ import functools
 import ipaddress
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -36,6 +37,17 @@ _HOST = "host.docker.internal"  # what Docker Desktop calls the machine, its loo
 _OPENING = threading.Lock()
 # What the docker command itself reads, beside DOCKER_*.
 _CLIENT = ("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR")
+# What would change it, or the keeper above it: that too, the linker's, Go's, glibc's, OpenSSL's, the proxy's.
+_MEANT_FOR_CLIENT = re.compile(
+    "|".join(
+        [
+            *_CLIENT,
+            "(DOCKER|LD|DYLD|GLIBC|SSL|OTEL|BUILDX)_.*",
+            "GO(DEBUG|GC|MAXPROCS|MEMLIMIT|TRACEBACK)",
+            "(?i:[a-z]+_proxy)",
+        ]
+    )
+)
 
 
 def engine_answers() -> bool:
@@ -72,12 +84,12 @@ def start_docker(spec: Spec, image: DockerImage, landlord: Landlord) -> Containe
         client = _client_environment()
         variables = {**network.aws, **spec.environment, **network.told}
         words = [docker, "run", "--name", name, "--pull", "never", "--shm-size", _SHM, *_mounts(spec)]
-        words += [*options, *_variables(variables, client), *_what_runs(spec, image)]
+        words += [*options, *_variables(variables), *_what_runs(spec, image)]
         process = Process(
             Command(
                 spec.name,
                 [name, *words],
-                {**variables, **client},
+                {**_passed_on(variables), **client},
                 spec.place.root,
                 spec.place.log,
                 GRACE_S[spec.verb],
@@ -105,12 +117,21 @@ def _mounts(spec: Spec) -> list[str]:
     return words
 
 
-def _variables(given: Mapping[str, str], client: Mapping[str, str]) -> list[str]:
-    """Return the options that pass variables on; only those that the docker command reads show a value."""
+def _passed_on(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the docker command passes on from its own environment, where `ps` shows none.
+
+    Not those that would change what it does itself, such as DOCKER_HOST or LD_PRELOAD.
+    """
+    return {name: value for name, value in given.items() if not _MEANT_FOR_CLIENT.fullmatch(name)}
+
+
+def _variables(given: Mapping[str, str]) -> list[str]:
+    """Return the options that pass variables on, by name where `_passed_on` has them."""
+    passed_on = _passed_on(given)
     return [
         word
         for name, value in given.items()
-        for word in ("--env", f"{name}={value}" if name in client else name)
+        for word in ("--env", name if name in passed_on else f"{name}={value}")
     ]
 
 

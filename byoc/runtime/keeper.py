@@ -10,7 +10,8 @@ the standard library alone. Its standard input is a pipe that only its parent ca
 Its exit status is the program's, a death by signal included; 126 or 127 where the program cannot be
 started, as a shell and `docker run` have it. A container's kernel kills what is left when process 1 ends
 (pid_namespaces(7)); the keeper does the same, also to daemons: on Linux it is their reaper
-(PR_SET_CHILD_SUBREAPER). Elsewhere it ends the program's process group. Should the keeper itself be killed
+(PR_SET_CHILD_SUBREAPER). Keepers of containers that the program started may first end theirs, which
+nobody else would. Elsewhere it ends the program's process group. Should the keeper itself be killed
 with SIGKILL, the kernel of Linux kills the program (PR_SET_PDEATHSIG), but nothing that the program started.
 """
 
@@ -29,6 +30,8 @@ PR_SET_CHILD_SUBREAPER = 36
 CANNOT_RUN = 126
 NOT_FOUND = 127
 SWEEP_S = 10.0
+SPARED_S = 60.0
+OF_CONTAINERS = str(Path(__file__).with_name("docker_keeper.py"))
 HEARD = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 # Perhaps ignored by Python itself, or by whoever started byoc; exec keeps that.
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGQUIT)
@@ -120,18 +123,32 @@ def reap(program: int) -> int | None:
             status = ended_with
 
 
+def keepers_of_containers(pids: list[int]) -> set[int]:
+    """Return those that keep a container, and all that they have started."""
+    found: set[int] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if OF_CONTAINERS in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:5]:
+                found.update([pid, *descendants(pid)])
+    return found
+
+
 def sweep(program: int) -> None:
-    """Kill whatever the program left behind."""
+    """Kill whatever the program left behind; what keeps a container may end that first."""
     kill(-program, signal.SIGKILL)
-    give_up = time.monotonic() + SWEEP_S
+    began = time.monotonic()
+    give_up = began + SWEEP_S
     while sys.platform == "linux" and (left := descendants(os.getpid())):
-        for pid in left:
+        spared = keepers_of_containers(left) if time.monotonic() < began + SPARED_S else set()
+        for pid in set(left) - spared:
             kill(pid, signal.SIGKILL)
         reap(program)
-        if time.monotonic() > give_up:
+        if spared:
+            give_up = time.monotonic() + SWEEP_S
+        elif time.monotonic() > give_up:
             print(f"these processes cannot be killed: {left}", file=sys.stderr, flush=True)
             return
-        time.sleep(0.005)
+        time.sleep(0.05 if spared else 0.005)
 
 
 def keep(program: int, argv: list[str], graces_s: tuple[float, float], wakeup: int) -> int:

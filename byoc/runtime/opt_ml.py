@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,14 @@ def protect(model: Path) -> None:
 
 
 def remove(root: Path) -> None:
-    """Delete a tree, read-only parts included. Safe to repeat."""
-    for folder, _, _ in os.walk(root):
-        Path(folder).chmod(0o700)
+    """Delete a tree, read-only parts included. Safe to repeat.
+
+    What is another user's stays, such as a folder that root made in a Docker container.
+    """
+    for folder, folders, _ in os.walk(root):
+        # Before the walk looks into them.
+        for path in (Path(folder), *(Path(folder, name) for name in folders)):
+            with suppress(OSError):
+                if not path.is_symlink():
+                    path.chmod(0o700)
     shutil.rmtree(root, ignore_errors=True)

@@ -15,6 +15,7 @@ from byoc.errors import ProgramError
 
 KEEPER = Path(__file__).with_name("keeper.py")
 _LOOK_S = 0.05
+_LONGEST_LINE = 256 * 1024  # bytes in memory; a program may never end its line
 
 
 @dataclass(frozen=True)
@@ -119,15 +120,15 @@ class Process:
         return self.wait()
 
     def follow(self) -> Iterator[str]:
-        """Yield the lines of the log as they are written, until the program has ended."""
+        """Yield the log's lines as they are written, long ones in pieces, until the program has ended."""
         with self.command.log.open("rb") as log:
             log.seek(self._log_start)
             line = b""
             while True:
                 ended = self.poll() is not None
-                while piece := log.readline():
+                while piece := log.readline(_LONGEST_LINE - len(line)):
                     line += piece
-                    if line.endswith(b"\n"):
+                    if line.endswith(b"\n") or len(line) == _LONGEST_LINE:
                         yield _text(line)
                         line = b""
                 if ended:

@@ -9,6 +9,7 @@ from byoc.runtime.network import Dial
 from byoc.runtime.process import Process
 
 PING_TIMEOUT_S = 2.0  # AWS, "Custom Inference Code with Hosting Services": how containers respond to pings
+_LONGEST_ANSWER = 4096  # bytes that are read of it
 _OK = 200
 _LOOK_S = 0.05
 
@@ -21,7 +22,7 @@ def ping(dial: Dial) -> tuple[int, str]:
         connection.sock.settimeout(PING_TIMEOUT_S)
         connection.request("GET", "/ping")
         response = connection.getresponse()
-        return response.status, response.read().decode(errors="replace")
+        return response.status, response.read(_LONGEST_ANSWER).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
         return 0, str(error) or type(error).__name__
     finally:

@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -166,6 +167,9 @@ def test_the_log_of_an_endpoint_or_job_is_shown_by_its_name(shell, port):
     events = [{"timestamp": 1_795_000_000_000 + n, "message": f"line {n}"} for n in range(3)]
     logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
     assert shell("logs", "mine", "--port", port).stdout == "line 0\nline 1\nline 2\n"
+    for number in range(60):  # as of instances that were replaced; one page has 50
+        logs.create_log_stream(logGroupName=group, logStreamName=f"before-{number}")
+    assert shell("logs", "mine", "--port", port).stdout == "line 0\nline 1\nline 2\n"
 
 
 def test_a_second_up_on_its_port_is_one_clear_line(shell, port):
@@ -193,6 +197,33 @@ def test_data_that_another_instance_uses_is_one_clear_line(shell, other):
     assert done.stderr == (
         f"byoc: Another local SageMaker uses the data in {data}. End it, or give another.\n"
     )
+
+
+@pytest.mark.parametrize("name", ["keys.json", "sagemaker.sqlite", "objects/s3.sqlite"])
+def test_data_that_is_damaged_is_one_clear_line(shell, tmp_path, name):
+    (tmp_path / "objects").mkdir()
+    (tmp_path / name).write_text("no " * 1000)
+    done = shell("up", "--port", free_port(), "--data", tmp_path)
+    assert done.returncode == 1
+    assert str(tmp_path) in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "Remove it" in done.stderr or "give another --data" in done.stderr
+
+
+@pytest.mark.parametrize("after_s", [0.02, 0.1, 0.2, 0.3, 0.4])
+def test_one_that_is_ended_while_it_starts_leaves_nothing(shell, tmp_path, after_s):
+    (tmp_path / "tmp").mkdir()
+    asked = launch.Asked(port=free_port())
+    with subprocess.Popen(
+        launch.command(asked, tmp_path / "own"),
+        env=launch.server_environment(shell.environ | {"TMPDIR": str(tmp_path / "tmp")}),
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        time.sleep(after_s)
+        server.terminate()
+        server.wait(10)
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert not (tmp_path / "own" / "instance.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -233,6 +264,7 @@ def test_two_instances_live_side_by_side_with_keys_of_their_own(shell, port, oth
 def test_in_the_foreground_it_stays_until_it_is_interrupted(shell):
     port = free_port()
     command = [sys.executable, "-m", "byoc", "local", "up", "--foreground", "--port", str(port)]
+    command += ["--data", "kept here"]
     with subprocess.Popen(
         command, env=shell.environ, cwd=shell.folder, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -242,6 +274,7 @@ def test_in_the_foreground_it_stays_until_it_is_interrupted(shell):
         rest = process.stderr.read()
     assert f"ready at http://127.0.0.1:{port}" in line
     assert instance.pid == process.pid
+    assert instance.data == str(shell.folder / "kept here")
     assert process.returncode == 0
     assert "has ended" in rest
     assert "Traceback" not in rest

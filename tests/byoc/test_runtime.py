@@ -274,3 +274,8 @@ def test_two_programs_that_share_a_folder_do_not_see_each_other_end(tmp_path):
     with Process(command("a")) as a, Process(command("b")) as b:
         a.stop()
         assert b.poll() is None
+
+
+def test_a_line_without_end_comes_in_pieces(launch: Callable[..., Process]) -> None:
+    process = launch("print('x' * 600_000)")
+    assert [len(line) for line in process.follow()] == [262_144, 262_144, 75_712]

@@ -48,3 +48,20 @@ def test_nobody_writes_into_a_served_model(tmp_path):
     tree = opt_ml.lay_out_serving(tmp_path / "serve", trained.model)
     with pytest.raises(PermissionError):
         (tree.model / "new").touch()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into any folder")
+def test_a_tree_that_a_program_has_shut_can_be_removed(tmp_path):
+    (tmp_path / "ml" / "shut" / "deep").mkdir(parents=True)
+    (tmp_path / "ml" / "shut").chmod(0o000)
+    opt_ml.remove(tmp_path / "ml")
+    assert not (tmp_path / "ml").exists()
+
+
+def test_what_is_another_users_is_left_without_a_word(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError("of root, who made it in a container")
+
+    (tmp_path / "ml" / "deep").mkdir(parents=True)
+    monkeypatch.setattr("pathlib.Path.chmod", refuse)
+    opt_ml.remove(tmp_path / "ml")

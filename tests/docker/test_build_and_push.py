@@ -1,58 +1,14 @@
 """build_and_push.sh, unmodified, against a real engine and a real registry, with the real aws CLI."""
 
 import json
-import subprocess
-import sys
 import urllib.request
 from base64 import b64encode
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from byoc.local.instance import Instance
 from docker_engine import PASSWORD, Engine
 
 pytestmark = pytest.mark.docker
-
-
-@dataclass(frozen=True)
-class Checkout:
-    """A git repository whose one commit holds container/, and what runs its script."""
-
-    folder: Path
-    environ: dict[str, str]
-    build_arguments: tuple[str, ...]
-
-    def push(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run the script from another folder."""
-        command = [self.folder / "container" / "build_and_push.sh", *words, "--", *self.build_arguments]
-        return subprocess.run(
-            command, cwd="/", env=self.environ, capture_output=True, text=True, check=False, timeout=300
-        )
-
-    def git(self, *words: str) -> str:
-        who = ["-c", "user.name=A Tester", "-c", "user.email=tester@example.com"]
-        command = ["git", "-C", self.folder, *who, *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    def commit(self) -> str:
-        return self.git("rev-parse", "--short=12", "HEAD")
-
-    def change(self, text: str) -> None:
-        (self.folder / "container" / "custom_algorithm" / "apps" / "new.py").write_text(text)
-
-
-@pytest.fixture
-def checkout(engine: Engine, aws: Instance, container: Path, image: str) -> Checkout:
-    """A checkout whose image is built already, so that the script builds from the cache."""
-    environ = aws.environment(engine.environ)
-    environ["PATH"] = f"{environ['PATH']}:{Path(sys.executable).parent}"  # docker's first, then the aws CLI's
-    made = Checkout(container.parent, environ, engine.build_arguments)
-    made.git("init", "--quiet")
-    made.git("add", "container")
-    made.git("commit", "--quiet", "--message", "All of it")
-    return made
 
 
 def tags_of(engine: Engine, name: str) -> set[str]:

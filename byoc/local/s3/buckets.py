@@ -12,6 +12,7 @@ from byoc.local.wire import Response
 
 _OLDEST_REGION = "us-east-1"
 _NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_LOCATION = re.compile(r"|EU|[a-z]+(-[a-z]+)+-\d+")
 
 
 async def create_bucket(call: Call) -> Response:
@@ -67,7 +68,7 @@ def _check_name(name: str) -> None:
 
 
 def _check_location(location: str, region: str) -> None:
-    if location == _OLDEST_REGION:
+    if location == _OLDEST_REGION or not _LOCATION.fullmatch(location):
         raise AwsError(
             "InvalidLocationConstraint",
             "The specified location-constraint is not valid",

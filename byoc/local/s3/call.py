@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from byoc.local.errors import AwsError
 from byoc.local.s3.blobs import PIECE_BYTES, Draft
 from byoc.local.s3.chunked import ChunkedBody
-from byoc.local.s3.errors import malformed_xml
+from byoc.local.s3.errors import invalid_argument, malformed_xml
 from byoc.local.s3.integrity import Expected, expected_of, incomplete_body
 from byoc.local.s3.store import ObjectStore
 from byoc.local.wire import Request, Response
@@ -64,10 +64,13 @@ def call_from(request: Request, store: ObjectStore, region: str) -> Call:
     """Return what a request is about; the bucket is in the path, or before ".localhost" in Host.
 
     Raises:
-        AwsError: InvalidURI, KeyTooLongError.
+        AwsError: InvalidURI, KeyTooLongError, InvalidArgument.
     """
     query = dict(parse_qsl(request.query, keep_blank_values=True))
     told = {name.lower(): value for name, value in query.items() if name.lower().startswith("x-amz-")}
+    for name, value in told.items():
+        if not is_header_text(name + value):  # kept as metadata, it could never be told again
+            raise invalid_argument("Give printable ASCII characters, as in a header.", name, value)
     bucket, _, rest = request.path.removeprefix("/").partition("/")
     host = request.headers.get("host", "").partition(":")[0].lower()
     if host.endswith(".localhost"):
@@ -82,6 +85,11 @@ def call_from(request: Request, store: ObjectStore, region: str) -> Call:
         headers=told | dict(request.headers),
         body=request.body,
     )
+
+
+def is_header_text(value: str) -> bool:
+    """Whether a value of a query can be a header's."""
+    return value.isascii() and value.isprintable()
 
 
 def decoded(quoted: str) -> str:

@@ -25,6 +25,8 @@ async def list_buckets(call: Call) -> Response:
     """Answer ListBuckets."""
     prefix, after = call.query.get("prefix", ""), _position(call.query.get("continuation-token", ""))
     most = number_in(call, "max-buckets", _MOST_BUCKETS)
+    if not 1 <= most <= _MOST_BUCKETS:
+        raise invalid_argument(f"Give 1 to {_MOST_BUCKETS}.", "max-buckets", str(most))
     found = [one for one in call.store.buckets() if one.name.startswith(prefix) and one.name > after]
     listed = found[:most]
     buckets: Children = [

@@ -69,6 +69,14 @@ _SUBRESOURCES = frozenset(
 )
 
 
+def operation_names() -> list[str]:
+    """Return S3's names of all operations that act; those on bucket settings are in bucket_settings.KEPT."""
+    tables = (_SERVICE, _BUCKET, _OBJECT)
+    functions = [operation for table in tables for operation in table.values()]
+    names = {name for function in functions if (name := getattr(function, "__name__", ""))}
+    return sorted("".join(map(str.capitalize, name.split("_"))) for name in names)
+
+
 class S3Plane:
     """Answers S3 requests from an ObjectStore."""
 

@@ -31,6 +31,8 @@ def upload_model(world: World, job: Mapping[str, object], tree: OptMl, spare: Pa
         OSError: a file cannot be read.
     """
     prefix = location(output_prefix(job), "S3OutputPath")
+    if not is_own(tree.model, tree):
+        return
     if is_compressed(job):
         _upload_archive(world, tree.model, Location(prefix.bucket, f"{prefix.key}/model.tar.gz"), spare)
     else:
@@ -41,7 +43,13 @@ def upload_output(world: World, job: Mapping[str, object], tree: OptMl, spare: P
     """Upload /opt/ml/output/data as output.tar.gz; nothing where it is empty. Raises as upload_model."""
     prefix = location(output_prefix(job), "S3OutputPath")
     folder = tree.failure.parent / "data"
-    _upload_archive(world, folder, Location(prefix.bucket, f"{prefix.key}/output.tar.gz"), spare)
+    if is_own(folder, tree):
+        _upload_archive(world, folder, Location(prefix.bucket, f"{prefix.key}/output.tar.gz"), spare)
+
+
+def is_own(path: Path, tree: OptMl) -> bool:
+    """Whether a path is of a job's own /opt/ml, and not of this machine by a link that the job has made."""
+    return path.resolve().is_relative_to(tree.root.resolve())
 
 
 def upload_files(world: World, folder: Path, place: Location) -> None:

@@ -1,5 +1,6 @@
 """Whether a value is what a shape of AWS's service model asks for; where not, in the words that AWS uses."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -68,7 +69,7 @@ def _of_type(expected: type[_T], value: object, at: str) -> _T:
 
 def _scalar(shape: Shape, value: object, at: str) -> object:
     kind = shape.type_name
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and -math.inf < value < math.inf
     fits: Mapping[str, bool] = {
         "string": isinstance(value, str),
         "blob": isinstance(value, str),

@@ -1,7 +1,6 @@
 """One page of a List operation: filtered, in order, and a token for the next."""
 
 import base64
-import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +87,7 @@ def _read_token(token: str, sorting: list[object]) -> _Place:
     """Return the place in the order that a token names; the sorting has to be the one it was made for."""
     try:
         *made_for, value, name = json.loads(base64.urlsafe_b64decode(token))
-    except (ValueError, binascii.Error):
+    except (ValueError, TypeError):  # binascii.Error is of its kind
         made_for, value, name = [], 0.0, ""
     if made_for != sorting:
         raise validation(

@@ -62,7 +62,10 @@ class Relay:
 
     def _take(self, line: str) -> None:
         at = self._clock()
-        self._hear(line, at)
+        try:
+            self._hear(line, at)
+        except Exception:  # noqa: BLE001 - such as a metric that is refused; the log goes on
+            _log.exception("a line of a log was not understood")
         pieces = [line[i : i + _LARGEST_EVENT] for i in range(0, len(line), _LARGEST_EVENT)] or [""]
         with self._lock:
             self._batch += [(int(at * 1000), piece) for piece in pieces]

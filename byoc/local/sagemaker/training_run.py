@@ -12,7 +12,7 @@ from typing import cast
 
 from byoc.local.errors import AwsError
 from byoc.local.sagemaker import transitions
-from byoc.local.sagemaker.artefacts import upload_files, upload_model, upload_output
+from byoc.local.sagemaker.artefacts import is_own, upload_files, upload_model, upload_output
 from byoc.local.sagemaker.channels import DownloadError, download, download_checkpoints, input_data_config
 from byoc.local.sagemaker.kinds import TRAINING_JOB, now, structure, structures, text
 from byoc.local.sagemaker.metric_watch import MetricWatch
@@ -81,6 +81,8 @@ class TrainingRun:
             outcome = Outcome(transitions.FAILED, f"ClientError: Data download failed:{error}")
         except ProgramError as error:
             outcome = Outcome(transitions.FAILED, f"ClientError: The container cannot be started. {error}")
+        except AwsError as error:  # such as an image that went missing meanwhile
+            outcome = Outcome(transitions.FAILED, f"ClientError: {error}")
         except Exception as error:  # noqa: BLE001 - the outermost of a thread; the job says so
             _log.exception("training job %s failed", self._name)
             outcome = Outcome(transitions.FAILED, f"InternalServerError: {error!r}. Please report it.")
@@ -97,7 +99,7 @@ class TrainingRun:
     def _work(self) -> Outcome:
         tree = self._lay_out()
         if self._stop.is_set():
-            return Outcome(transitions.STOPPED)
+            return Outcome(transitions.FAILED, GONE) if self._abandoned else Outcome(transitions.STOPPED)
         outcome = self._train(tree)
         if self._abandoned:
             return Outcome(transitions.FAILED, GONE)
@@ -160,7 +162,7 @@ class TrainingRun:
         if status == 0:
             return Outcome(transitions.COMPLETED)
         failure = ""
-        if tree.failure.is_file():
+        if tree.failure.is_file() and is_own(tree.failure, tree):
             with tree.failure.open("rb") as opened:
                 failure = opened.read(4 * 1024).decode(errors="replace")
         return Outcome(transitions.FAILED, transitions.algorithm_error(status, failure))
@@ -172,7 +174,8 @@ class TrainingRun:
         if "CheckpointConfig" in self._job:
             place = location(text(structure(self._job, "CheckpointConfig"), "S3Uri"), "S3Uri")
             prefix = Location(place.bucket, f"{place.key.rstrip('/')}/" if place.key else "")
-            upload_files(self._world, self._checkpoints, prefix)
+            if is_own(self._checkpoints, tree):
+                upload_files(self._world, self._checkpoints, prefix)
 
     def _spec(self) -> Spec:
         algorithm = structure(self._job, "AlgorithmSpecification")

@@ -13,6 +13,7 @@ from byoc.runtime import container
 from byoc.runtime.container import Place
 
 _PATIENCE_S = 15.0
+_FOLDER = "job-"
 STOP_GRACE_S = 120.0  # AWS, API reference, StopTrainingJob
 
 
@@ -36,7 +37,7 @@ class TrainingRuns:
 
     def folder(self) -> Path:
         """Return where a new job is to have its /opt/ml; short, as sockets below it must fit."""
-        return self._world.folder / f"job-{secrets.token_hex(4)}"
+        return self._world.folder / f"{_FOLDER}{secrets.token_hex(4)}"
 
     def start(self, job: Document) -> None:
         """Run a job that has just been kept, in a thread of its own."""
@@ -47,6 +48,8 @@ class TrainingRuns:
             self._running[name.lower()] = (run, thread)
             if self._closed:
                 run.abandon()
+        if self._is_stopping(name):  # asked for after the job was kept, and before `stop` could find it
+            run.stop()
         thread.start()
 
     def stop(self, name: str) -> None:
@@ -66,6 +69,10 @@ class TrainingRuns:
         for _, thread in running:
             thread.join(_PATIENCE_S)
 
+    def _is_stopping(self, name: str) -> bool:
+        job = self._world.store.get(TRAINING_JOB.type, name) or {}
+        return job.get("TrainingJobStatus") == transitions.STOPPING
+
     def _work(self, name: str, run: TrainingRun) -> None:
         try:
             run.work()
@@ -76,9 +83,11 @@ class TrainingRuns:
                     del self._running[name.lower()]
 
     def _close_what_was_cut_off(self) -> None:
+        # All of them: a program that was still ending at the last start may have written on.
+        for path in self._world.folder.glob(f"{_FOLDER}*"):
+            remove(Place(path.with_suffix("")))
         for job in self._world.store.all(TRAINING_JOB.type):
             if job["TrainingJobStatus"] in transitions.RUNNING:
-                remove(Place(Path(text(job, "Folder"))))
                 self._world.store.update(
                     TRAINING_JOB.type,
                     text(job, TRAINING_JOB.name),

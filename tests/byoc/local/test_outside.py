@@ -247,3 +247,21 @@ def test_a_failing_seed_does_not_keep_moto_from_answering(caplog):
 def test_an_error_of_moto_is_botocores_own(outside):
     with pytest.raises(botocore.exceptions.ClientError, match="NoSuchEntity"):
         outside.client("iam").get_role(RoleName="nobody")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/moto-api/"), ("POST", "/moto-api/reset")])
+def test_motos_own_pages_are_nobodys(outside, method, path):
+    answer = asked(outside, method=method, path=path, service="iam")
+    assert answer.status == 400
+    assert b"UnknownOperationException" in answer.body
+
+
+def test_an_answer_of_motos_web_framework_is_an_unknown_operation_even_without_a_page(outside):
+    assert asked(outside, method="OPTIONS", service="iam").status == 400
+
+
+def test_a_request_without_end_is_refused_before_it_fills_the_memory(outside, monkeypatch):
+    monkeypatch.setattr("byoc.local.outside._LARGEST_BODY", 100)
+    answer = asked(outside, body=b"x" * 101)
+    assert answer.status == 413
+    assert b"larger than 100 bytes" in answer.body

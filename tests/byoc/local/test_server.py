@@ -2,12 +2,8 @@
 
 import http.client
 import json
-import os
-import signal
 import subprocess
 import sys
-import textwrap
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -16,63 +12,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from byoc.local import launch
-from byoc.local.launch import Asked
-from byoc.local.testing import SageMakerLocal
-from processes import alive, below, eventually
+from processes import alive, eventually
+from sagemaker_user import User, number_program
 
 REPO = Path(__file__).parents[3]
-START_S = 2.0
-# How much slower than usual this machine may be, while other tests run beside these.
-PATIENCE = 4
-
-# Trains a number and serves it; tells who its AWS is.
-TRAIN = """
-    #!/usr/bin/env python3
-    import json, os
-    from pathlib import Path
-
-    root = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-    given = json.loads((root / "input/config/hyperparameters.json").read_text())
-    print("loss=0.25;")
-    (root / "model" / "number").write_text(given["number"])
-"""
-SERVE = """
-    #!/usr/bin/env python3
-    import http.server, json, os
-    from pathlib import Path
-
-    number = (Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "model" / "number").read_text()
-
-    class Answers(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.answer({})
-
-        def do_POST(self):
-            asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            self.answer({"number": number, "asked": asked, "aws": os.environ["AWS_ENDPOINT_URL"]})
-
-        def answer(self, document):
-            body = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
-    http.server.ThreadingHTTPServer(("", port), Answers).serve_forever()
-"""
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    """A folder with `train` and `serve`."""
-    folder = tmp_path_factory.mktemp("number")
-    for name, text in (("train", TRAIN), ("serve", SERVE)):
-        (folder / name).write_text(textwrap.dedent(text).lstrip())
-        (folder / name).chmod(0o755)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -191,41 +134,16 @@ def test_a_presigned_url_works_without_another_signature(aws):
     assert raw(aws, "GET", url.removeprefix(aws.url))[2] == b"content"
 
 
-def test_what_is_trained_is_served(aws, program):
-    image = aws.add_program("number", program)
-    number = deploy(aws, image, "seven", "7")
-    answer = aws.client("sagemaker-runtime").invoke_endpoint(EndpointName="seven", Body=b"?")
-    said = json.load(answer["Body"])
-    assert said["number"] == number == "7"
-    assert said["asked"] == "?"
+def test_what_is_trained_is_served(aws, tmp_path):
+    user = User.of(aws.instance, aws.add_program("number", number_program(tmp_path / "number")))
+    user.serve("seven", user.train("seven", number="7"))
+    said = user.ask("seven")
+    assert (said["number"], said["asked"]) == ("7", "?")
     assert aws.client("ecr").describe_images(repositoryName="number")["imageDetails"]
     told = aws.client("logs").get_log_events(
         logGroupName="/aws/sagemaker/TrainingJobs", logStreamName=stream_of(aws, "seven")
     )
     assert [event["message"] for event in told["events"]] == ["loss=0.25;"]
-
-
-def test_killed_it_leaves_no_child_and_started_again_its_endpoints_answer(program, tmp_path):
-    asked = Asked(port=0, data=tmp_path / "data", programs={"number": program})
-    began = time.monotonic()
-    with launch.embedded(asked, os.environ) as instance:
-        assert time.monotonic() - began < START_S * PATIENCE
-        before = SageMakerLocal(instance)
-        deploy(before, before.image("number"), "five", "5")
-        keys = instance.access_key, instance.secret_key
-        descendants = below(instance.pid)
-        assert descendants
-        os.kill(instance.pid, signal.SIGKILL)
-        assert eventually(lambda: not any(map(alive, descendants)), 10)
-
-    with launch.embedded(asked, os.environ) as instance:
-        again = SageMakerLocal(instance)
-        assert (again.instance.access_key, again.instance.secret_key) == keys
-        sagemaker = again.client("sagemaker")
-        waited(lambda: status_of(sagemaker, "five") == "InService")
-        answer = again.client("sagemaker-runtime").invoke_endpoint(EndpointName="five", Body=b"?")
-        assert json.load(answer["Body"])["number"] == "5"
-        assert sagemaker.describe_training_job(TrainingJobName="five")["TrainingJobStatus"] == "Completed"
 
 
 def test_embedded_it_ends_with_its_parent_however_that_dies():
@@ -242,46 +160,6 @@ def test_embedded_it_ends_with_its_parent_however_that_dies():
         parent.kill()
     assert eventually(lambda: not alive(int(pid)))
     assert eventually(lambda: not Path(data).exists() and not Path(folder).exists())
-
-
-def deploy(aws, image, name, number):
-    """Train a number, put it into service; return it."""
-    sagemaker = aws.client("sagemaker")
-    sagemaker.create_training_job(
-        TrainingJobName=name,
-        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
-        RoleArn=aws.role_arn,
-        OutputDataConfig={"S3OutputPath": f"s3://{aws.bucket}/models"},
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        StoppingCondition={"MaxRuntimeInSeconds": 60},
-        HyperParameters={"number": number},
-    )
-    waited(lambda: job_of(sagemaker, name)["TrainingJobStatus"] != "InProgress")
-    job = job_of(sagemaker, name)
-    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    container = {"Image": image, "ModelDataUrl": job["ModelArtifacts"]["S3ModelArtifacts"]}
-    variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large"}
-    sagemaker.create_model(ModelName=name, ExecutionRoleArn=aws.role_arn, PrimaryContainer=container)
-    sagemaker.create_endpoint_config(
-        EndpointConfigName=name, ProductionVariants=[variant | {"InitialInstanceCount": 1}]
-    )
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    waited(lambda: status_of(sagemaker, name) != "Creating")
-    endpoint = sagemaker.describe_endpoint(EndpointName=name)
-    assert endpoint["EndpointStatus"] == "InService", endpoint.get("FailureReason")
-    return number
-
-
-def waited(truth):
-    assert eventually(truth, 30)
-
-
-def job_of(sagemaker, name):
-    return sagemaker.describe_training_job(TrainingJobName=name)
-
-
-def status_of(sagemaker, name):
-    return sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
 
 
 def stream_of(aws, job):

@@ -133,3 +133,25 @@ def test_what_would_promise_too_much_is_refused(made_bucket, refused, local_s3):
 def test_a_body_that_is_not_the_xml_wanted_is_malformed(body, local_s3, made_bucket):
     status, _, answer = local_s3.ask("POST", f"/{made_bucket}?delete", body)
     assert (status, b"<Code>MalformedXML</Code>" in answer) == (400, True)
+
+
+def test_what_could_be_no_header_of_an_answer_is_not_kept(local_s3, made_bucket):
+    for value in ("%0Ab", "%E2%82%AC"):
+        path = f"/{made_bucket}/key?x-amz-meta-a={value}"
+        status, _, body = local_s3.ask("PUT", path, b"x")
+        assert (status, b"<Code>InvalidArgument</Code>" in body) == (400, True)
+    location = "<LocationConstraint>eu\u20ac\n</LocationConstraint>"
+    document = f"<CreateBucketConfiguration>{location}</CreateBucketConfiguration>".encode()
+    status, _, body = local_s3.ask("PUT", "/nowhere-at-all", document)
+    assert (status, b"<Code>InvalidLocationConstraint</Code>" in body) == (400, True)
+
+
+def test_a_page_of_no_buckets_is_refused(local_s3):
+    status, _, body = local_s3.ask("GET", "/?max-buckets=0")
+    assert (status, b"<Code>InvalidArgument</Code>" in body) == (400, True)
+
+
+def test_entities_are_refused_in_any_encoding(local_s3, made_bucket):
+    body = '<!DOCTYPE Tagging [<!ENTITY a "x">]><Tagging>&a;</Tagging>'.encode("utf-16")
+    status, _, told = local_s3.ask("PUT", f"/{made_bucket}?tagging", body)
+    assert (status, b"<Code>MalformedXML</Code>" in told) == (400, True)

@@ -64,3 +64,16 @@ def test_a_second_job_of_the_name_replaces_the_output(world, tree, tmp_path):
         upload_output(world, job(), tree, tmp_path)
     with tarfile.open(world.objects.head(BUCKET, "out/j/output/output.tar.gz").path) as archive:
         assert archive.extractfile("report").read() == b"second"
+
+
+@pytest.mark.parametrize("compression", ["GZIP", "NONE"])
+def test_a_folder_that_became_a_link_to_this_machine_stays_behind(world, tree, tmp_path, compression):
+    secrets = tmp_path / "home"
+    secrets.mkdir()
+    (secrets / "key").write_text("mine")
+    for folder in (tree.model, tree.failure.parent / "data"):
+        folder.rmdir()
+        folder.symlink_to(secrets)
+    upload_model(world, job(compression), tree, tmp_path)
+    upload_output(world, job(), tree, tmp_path)
+    assert list(world.objects.walk(BUCKET, "")) == []

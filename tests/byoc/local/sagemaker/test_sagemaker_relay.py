@@ -48,3 +48,15 @@ def test_a_log_that_is_refused_does_not_end_the_job(caplog):
 
     relayed(["a", "b"], refuse)
     assert "2 lines of a log are lost" in caplog.text
+
+
+def test_a_line_that_is_not_understood_does_not_end_the_log(caplog):
+    def misunderstand(*_):
+        raise ValueError("a metric that CloudWatch refuses")
+
+    events = []
+    relay = Relay(events.extend, misunderstand, lambda: 1.5)
+    relay.follow(["a", "b"])
+    relay.finish()
+    assert events == [(1500, "a"), (1500, "b")]
+    assert "a metric that CloudWatch refuses" in caplog.text

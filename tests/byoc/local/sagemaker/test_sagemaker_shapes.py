@@ -105,6 +105,7 @@ def test_an_unknown_instance_type_is_told_with_its_place():
         ("DescribeModel", {"ModelName": 5}, "NUMBER_VALUE can not be converted to a String (at 'modelName')"),
         ("ListModels", {"MaxResults": "5"}, "STRING_VALUE can not be converted to an Integer"),
         ("ListModels", {"MaxResults": True}, "TRUE_VALUE can not be converted to an Integer"),
+        ("ListModels", {"MaxResults": float("inf")}, "DECIMAL_VALUE can not be converted to an Integer"),
         ("ListModels", {"CreationTimeAfter": "now"}, "STRING_VALUE can not be converted to a Timestamp"),
         ("CreateEndpointConfig", {"ProductionVariants": {}}, "Expected list or null, found a map"),
         ("CreateModel", {"EnableNetworkIsolation": "yes"}, "STRING_VALUE can not be converted to a Boolean"),

@@ -268,6 +268,9 @@ def test_closing_ends_all_that_runs(world, runs, start, ask):
 def test_what_a_crash_cut_off_is_failed_at_the_next_start(world, job_request, ask):
     left = world.folder / "job-left"
     (left / "ml" / "model").mkdir(parents=True)
+    older = world.folder / "job-older"
+    older.mkdir()
+    (world.folder / "job-older.log").touch()
     document = {
         **job_request,
         "TrainingJobStatus": "InProgress",
@@ -281,4 +284,35 @@ def test_what_a_crash_cut_off_is_failed_at_the_next_start(world, job_request, as
     job = ask("DescribeTrainingJob", TrainingJobName="Job-1")
     assert job["FailureReason"].startswith("InternalServerError")
     assert statuses_of(job) == ["Training", "Failed"]
-    assert not left.exists()
+    assert list(world.folder.iterdir()) == []
+
+
+def test_a_stop_between_the_answer_and_the_start_is_not_lost(world, runs, job_request, ask, ended):
+    waiting = []
+    held, runs.start = runs.start, waiting.append
+    ask("CreateTrainingJob", **job_request)
+    ask("StopTrainingJob", TrainingJobName="Job-1")
+    held(waiting[0])
+    assert ended()["TrainingJobStatus"] == "Stopped"
+
+
+def test_a_job_that_was_closed_while_it_began_is_failed_too(world, runs, start, ended):
+    runs.close()
+    start(WAITS)
+    assert ended()["FailureReason"].startswith("InternalServerError: the local SageMaker was stopped")
+
+
+def test_a_reason_that_is_a_link_to_this_machine_is_not_told(start, ended, tmp_path):
+    (tmp_path / "secret").write_text("mine")
+    job = start(f'ln -s {tmp_path / "secret"} "$ml/output/failure"; exit 3')
+    assert job
+    assert ended()["FailureReason"] == "AlgorithmError: , exit code: 3"
+
+
+def test_what_is_another_users_does_not_keep_a_job_from_its_end(monkeypatch, start, ended):
+    def refuse(*_, **__):
+        raise PermissionError("of root, who made it in a container")
+
+    start('mkdir "$ml/deep"; sleep 0.5')
+    monkeypatch.setattr("pathlib.Path.chmod", refuse)
+    assert ended()["TrainingJobStatus"] == "Completed"
