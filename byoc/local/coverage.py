@@ -21,6 +21,7 @@ def table() -> str:
     """Return the table, in Markdown."""
     there = sagemaker_operations()
     every = service().operation_names
+    kept = ", ".join(sorted(KEPT))
     return "\n".join(
         [
             "| service | operations |",
@@ -28,8 +29,9 @@ def table() -> str:
             f"| SageMaker ({len(there)} of {len(every)}) | {', '.join(there)} |",
             "| SageMaker Runtime | InvokeEndpoint |",
             f"| S3 | {', '.join(s3.operation_names())} |",
-            f"| S3, settings of buckets that are kept and told again | {', '.join(sorted(KEPT))}, policy, acl |",
-            "| IAM, STS, ECR, CloudWatch, Logs, EventBridge, SSM, SNS | moto's, and SimulatePrincipalPolicy |",
+            f"| S3, settings of buckets that are kept and told again | {kept}, policy, acl |",
+            "| IAM, STS, ECR, CloudWatch, Logs, EventBridge, SSM, SNS | moto's |",
+            "| IAM, besides | SimulatePrincipalPolicy |",
         ]
     )
 

@@ -1,6 +1,7 @@
 """One keep-alive HTTP/1.1 connection to a served program: a request goes out, its answer comes back whole."""
 
 import asyncio
+import select
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -22,7 +23,7 @@ class BrokenError(Exception):
 
     Args:
         reason: what happened, for the caller.
-        begun: whether anything of the answer had come; if not, another connection may be tried.
+        begun: whether anything of the answer had come.
     """
 
     def __init__(self, reason: str, begun: bool) -> None:
@@ -58,6 +59,18 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         """Whether it is open and idle."""
         return self._answered is None and self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def stirs(self) -> bool:
+        """Whether the kernel has something of an idle connection: its end, or bytes that nobody asked for.
+
+        The event loop may not have come to it yet.
+        """
+        if self._transport is None:
+            return True
+        look = select.poll()
+        look.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(look.poll(0))
 
     async def exchange(self, head: bytes, body: bytes, timeout_s: float) -> Answer:
         """Send one request and return its answer.

@@ -194,8 +194,8 @@ class Hosting:
     def _remove(self, endpoint: str) -> None:
         if self.status(endpoint) != "Deleting":
             return
-        self.routes.remove(endpoint)
-        with self._lock:
+        with self._lock:  # between the two, a change of the fleet would bring its routes back
+            self.routes.remove(endpoint)
             fleet = self._live.pop(endpoint, None)
         if fleet is not None:
             fleet.drain()

@@ -99,13 +99,16 @@ class Seat:
         if instance is None:
             return None
         born = time.monotonic()
-        next_ping, failures, wrong = born, 0, ""
+        next_ping, answered, failures, wrong = born, born, 0, ""
         while not self._stopping.wait(self._tempo.watch_s):
             now = time.monotonic()
             if (status := instance.ended_with()) is not None:
                 return instance, f"ended with status {status}", now - born
             if now >= next_ping:
-                wrong = _what_is_wrong(instance)
+                status, wrong = _what_is_wrong(instance)
+                answered = time.monotonic() if status else answered
+                if not status and instance.upstream.in_flight and now - answered < self._tempo.busy_s:
+                    wrong = ""  # it may be too busy with calls to answer
                 failures = failures + 1 if wrong else 0
                 next_ping = time.monotonic() + self._tempo.ping_s
             if failures >= self._tempo.failures:
@@ -135,13 +138,12 @@ class Seat:
         return True
 
 
-def _what_is_wrong(instance: Instance) -> str:
-    """Return why an instance counts as unhealthy, "" where it does not.
-
-    One that is busy with calls may be too busy to answer; what hangs for ever is out of calls after their
-    timeout.
-    """
+def _what_is_wrong(instance: Instance) -> tuple[int, str]:
+    """Return the status of a ping, 0 where none came, and why the instance is unhealthy, if it is."""
     status, body = instance.ping()
-    if status == _OK or (status == 0 and instance.upstream.in_flight):
-        return ""
-    return f"answered /ping with {status} {body}".strip() if status else f"did not answer /ping ({body})"
+    if status == _OK:
+        return status, ""
+    return (
+        status,
+        f"answered /ping with {status} {body}".strip() if status else f"did not answer /ping ({body})",
+    )

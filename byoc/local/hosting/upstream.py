@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from byoc.local.hosting.connection import Answer, BrokenError, Connection
+from byoc.local.hosting.connection import Answer, Connection
 
 MOST_BYTES = 25 * 1024 * 1024  # AWS, "SageMaker hosting FAQs": payload limits of real-time endpoints
 _MOST_IDLE = 128
@@ -35,10 +35,11 @@ class Upstream:
         self._idle: list[Connection] = []
 
     async def exchange(self, head: bytes, body: bytes, timeout_s: float) -> Answer:
-        """Send one request and return its answer.
+        """Send one request, once, and return its answer.
 
-        A program may close an idle connection at the very moment at which we use it (RFC 9112, 9.5). Where
-        nothing of an answer has come on such a one, the request goes out again on a fresh one, once.
+        It is never sent again, not even where a connection of the pool breaks before an answer: a request
+        that ends its program shall not end the next one too. Connections that the program has closed while
+        they were idle are seen to be so, and not used.
 
         Raises:
             UnreachableError: it takes no connection.
@@ -47,14 +48,9 @@ class Upstream:
         give_up = asyncio.get_running_loop().time() + timeout_s
         while self._idle:
             pooled = self._idle.pop()
-            if not pooled.reusable:
-                continue
-            try:
+            if pooled.reusable and not pooled.stirs:
                 return await self._exchange_on(pooled, head, body, timeout_s)
-            except BrokenError as error:
-                if error.begun:
-                    raise
-                break
+            pooled.close()
         fresh = await self._connect(timeout_s)
         return await self._exchange_on(fresh, head, body, give_up - asyncio.get_running_loop().time())
 

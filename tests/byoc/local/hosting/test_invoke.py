@@ -116,7 +116,9 @@ def route(routes, *dials, **more):
     )
 
 
-def call(routes, *bodies, path="/endpoints/e/invocations", patience_s=5.0, method="POST", **headers):
+def call(
+    routes, *bodies, path="/endpoints/e/invocations", patience_s=5.0, method="POST", pause_s=0.0, **headers
+):
     """Call one after another on one event loop; return the last response."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -125,6 +127,7 @@ def call(routes, *bodies, path="/endpoints/e/invocations", patience_s=5.0, metho
             WHERE, SimpleNamespace(routes=routes, status={"made": "Creating"}.get), patience_s
         )
         for body in bodies or (b"1,2",):
+            await asyncio.sleep(pause_s)
             response = await plane(Request(method, path, "", sent, pieces(body)))
         for upstream in routes.upstreams("e"):
             assert not upstream.in_flight
@@ -214,7 +217,7 @@ def test_one_connection_carries_call_after_call(program, routes):
 def test_a_connection_that_was_closed_while_idle_is_replaced(program, routes):
     served = program(closing=True)
     route(routes, served.dial)
-    assert call(routes, b"1", b"2", b"3").body == b"42"
+    assert call(routes, b"1", b"2", b"3", pause_s=0.02).body == b"42"
     assert len(served.requests) == 3
 
 
@@ -232,11 +235,12 @@ def test_a_call_whose_answer_had_begun_is_never_repeated(program, routes):
     assert [request[-1:] for request in served.requests] == [b"1", b"2"]
 
 
-def test_a_pooled_connection_that_breaks_before_an_answer_is_tried_once_more(program, routes):
+def test_a_call_that_ends_its_program_is_not_sent_to_the_next_one(program, routes):
     served = program(OK, None, OK)
     route(routes, served.dial)
-    assert call(routes, b"1", b"2").body == b"42"
-    assert [request[-1:] for request in served.requests] == [b"1", b"2", b"2"]
+    code, said = refusal(call(routes, b"1", b"2"))
+    assert (code, said["OriginalStatusCode"]) == ("ModelError", 0)
+    assert [request[-1:] for request in served.requests] == [b"1", b"2"]
 
 
 def test_a_program_that_hangs_up_on_a_fresh_connection_is_an_error_of_the_model(program, routes):
