@@ -144,23 +144,35 @@ def test_a_wrong_manifest_digest_fails_with_that_reason(uploaded, opt_ml):
     assert_failed(run_train(opt_ml), opt_ml, "Wrong manifest digest: ")
 
 
+class Denies(http.server.BaseHTTPRequestHandler):
+    """An S3 whose bucket's policy lets nobody in."""
+
+    def do_GET(self):
+        body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
 @pytest.mark.bad_input
-def test_denied_access_fails_with_that_reason(uploaded, opt_ml, s3, bucket):
-    deny = {
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:GetObject",
-        "Resource": f"arn:aws:s3:::{bucket}/*",
-    }
-    s3.client().put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [deny]}))
+def test_denied_access_fails_with_that_reason(uploaded, opt_ml):
     opt_ml.configure(model_version=uploaded.uri)
-    assert_failed(run_train(opt_ml), opt_ml, f"Access denied: {uploaded.uri}manifest.json")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Denies) as server:
+        threading.Thread(target=server.serve_forever).start()
+        run = run_train(opt_ml, AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert_failed(run, opt_ml, f"Access denied: {uploaded.uri}manifest.json")
 
 
 @pytest.mark.bad_input
 def test_no_credentials_fails_with_that_reason(uploaded, opt_ml):
     opt_ml.configure(model_version=uploaded.uri)
-    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    nobody = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "")
+    nobody |= dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull)
     assert_failed(run_train(opt_ml, **nobody), opt_ml, "No credentials: ")
 
 

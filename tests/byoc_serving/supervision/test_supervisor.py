@@ -204,7 +204,10 @@ def test_a_killed_worker_costs_only_the_requests_it_held(obeys, tmp_path):
 
         def call(until):
             while time.monotonic() < until:
-                status, _ = running.invoke({"sleep_s": 0.01})
+                try:
+                    status, _ = running.invoke({"sleep_s": 0.01})
+                except http.client.IncompleteRead:  # killed between the head and the body of its answer
+                    status = "cut short"
                 with lock:
                     statuses.append(status)
 
@@ -216,8 +219,8 @@ def test_a_killed_worker_costs_only_the_requests_it_held(obeys, tmp_path):
             os.kill(running.children("gunicorn")[-1], signal.SIGKILL)
         for caller in callers:
             caller.join()
-        assert set(statuses) <= {200, 502}
-        assert statuses.count(502) <= 3
+        assert set(statuses) <= {200, 502, "cut short"}
+        assert len(statuses) - statuses.count(200) <= 3
         assert statuses.count(200) > 100
         lost = [line for line in running.lines() if line["message"] == "a worker ended before it answered"]
         assert lost  # one that was killed between accepting and reading a request did not know its id yet
