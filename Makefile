@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 SERVING := container/custom_algorithm/byoc_serving/requirements
 APPS := container/custom_algorithm/apps/requirements
 NEEDS := -c constraints.txt -r $(SERVING).txt -r $(APPS).txt
+# A comma in a call would end its argument.
+DEMO := .[cli,local,sdk]
 DESCRIBED := pyproject.toml constraints.txt $(SERVING).txt $(APPS).txt
 
 .PHONY: help demo test test-docker test-sdk bench-local lint lock clean
@@ -47,7 +49,7 @@ clean:  ## Remove the environment and what training left.
 	rm -rf $(VENV) container/custom_algorithm/apps/.temps
 
 $(VENV)/.demo: $(DESCRIBED)
-	@$(call install,.[cli,local,sdk])
+	@$(call install,$(DEMO))
 
 $(VENV)/.dev: $(DESCRIBED)
 	@$(call install,.[dev])

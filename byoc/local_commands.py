@@ -134,7 +134,11 @@ def env(port: int) -> None:
     """Print what a shell has to set and unset; use it as: eval "$(byoc local env)"."""
     from shlex import quote
 
-    instance = _running(port)
+    try:
+        instance = _running(port)
+    except ByocError:
+        click.echo("false")  # so that eval fails too, and no next command acts on AWS
+        raise
     for name in instance.unset(os.environ):
         click.echo(f"unset {name}")
     kept = {name: value for name, value in os.environ.items() if name in ("NO_PROXY", "no_proxy")}

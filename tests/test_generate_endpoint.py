@@ -109,6 +109,7 @@ def seen(world):
     return Seen()
 
 
+@pytest.mark.sdk  # version 2, which takes 6 s of the processor
 def test_the_dummy_estimator_pulls_what_was_piped_in_and_the_endpoint_answers(world, seen, tmp_path):
     model = model_in(tmp_path / "model", 17.0)
     apart = (

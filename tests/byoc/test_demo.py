@@ -38,7 +38,9 @@ def checkout(tmp_path):
     checkout = tmp_path / "checkout"
     leave_out = shutil.ignore_patterns("apps", "__pycache__")
     shutil.copytree(REPO / "container", checkout / "container", ignore=leave_out)
-    shutil.copytree(REPO / "dummy_data", checkout / "dummy_data")
+    (checkout / "dummy_data").mkdir()
+    for file in ("breast_cancer.csv", "labels.csv"):
+        shutil.copy(REPO / "dummy_data" / file, checkout / "dummy_data")
     for door in ("generate_endpoint.py", "test_endpoint.py"):
         shutil.copy(REPO / door, checkout)
     apps = checkout / "container" / "custom_algorithm" / "apps"

@@ -247,7 +247,7 @@ def test_without_an_instance_the_next_command_is_told(shell, verb):
     port = free_port()
     done = shell(verb, "--port", port)
     assert done.returncode == 1
-    assert done.stdout == ""
+    assert done.stdout == ("false\n" if verb == "env" else "")  # for eval, which else would end with 0
     assert (
         done.stderr
         == f"byoc: No local SageMaker runs on port {port}. Start it: byoc local up --port {port}\n"
