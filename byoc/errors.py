@@ -9,6 +9,10 @@ class ProgramError(ByocError):
     """A container program is missing, could not start, ended unasked or never became ready."""
 
 
+class ConfinementError(ProgramError):
+    """This machine cannot take away from a program what it is to do without."""
+
+
 class DemoError(ByocError):
     """A stage of the demo failed."""
 

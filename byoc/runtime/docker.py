@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from byoc.errors import ProgramError
+from byoc.runtime.docker_pull import Pulls
 from byoc.runtime.images import DockerImage
 from byoc.runtime.network import (
     ISOLATION_IS_MISSING,
@@ -24,17 +25,18 @@ from byoc.runtime.network import (
     dial_port,
     network_of_this_machine,
 )
-from byoc.runtime.process import Command, Process
+from byoc.runtime.process import SECRETS, Command, Process
+from byoc.runtime.procfs import is_in_container
 from byoc.runtime.program import GRACE_S
-from byoc.runtime.spec import Container, Landlord, Spec
+from byoc.runtime.spec import Confinement, Container, Landlord, Spec
 
 _KEEPER = Path(__file__).with_name("docker_keeper.py")
 _ANSWER_S = 30.0
-_PULL_S = 3600.0
 _SHM = "64m"  # what a container has by default, on SageMaker too
 _BACKLOG = 128
 _HOST = "host.docker.internal"  # what Docker Desktop calls the machine, its loopback included
 _OPENING = threading.Lock()
+_PULLS = Pulls()
 # What the docker command itself reads, beside DOCKER_*.
 _CLIENT = ("PATH", "HOME", "TMPDIR", "SSH_AUTH_SOCK", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR")
 # What would change it, or the keeper above it: that too, the linker's, Go's, glibc's, OpenSSL's, the proxy's.
@@ -42,6 +44,7 @@ _MEANT_FOR_CLIENT = re.compile(
     "|".join(
         [
             *_CLIENT,
+            SECRETS,
             "(DOCKER|LD|DYLD|GLIBC|SSL|OTEL|BUILDX)_.*",
             "GO(DEBUG|GC|MAXPROCS|MEMLIMIT|TRACEBACK)",
             "(?i:[a-z]+_proxy)",
@@ -62,9 +65,13 @@ def find_image(reference: str) -> DockerImage | None:
 
 
 def pull_image(reference: str) -> DockerImage | None:
-    """Have the engine pull an image, which may take long; None where it cannot be had."""
-    _answer("pull", "--quiet", "--", reference, patience_s=_PULL_S)
-    return find_image(reference)
+    """Have the engine pull an image, which may take long; None where it cannot be had: the log says why."""
+    return find_image(reference) if _PULLS.pull(reference, _client_environment()) else None
+
+
+def end_pulls() -> None:
+    """End the pulls of this process, which is about to end, and begin none any more. Safe to repeat."""
+    _PULLS.end()
 
 
 def start_docker(spec: Spec, image: DockerImage, landlord: Landlord) -> Container:
@@ -83,7 +90,16 @@ def start_docker(spec: Spec, image: DockerImage, landlord: Landlord) -> Containe
         spec.place.root.mkdir(parents=True, exist_ok=True)
         client = _client_environment()
         variables = {**network.aws, **spec.environment, **network.told}
-        words = [docker, "run", "--name", name, "--pull", "never", "--shm-size", _SHM, *_mounts(spec)]
+        words = [
+            docker,
+            "run",
+            "--name",
+            name,
+            "--pull",
+            "never",
+            *_confined(spec.confinement),
+            *_mounts(spec),
+        ]
         words += [*options, *_variables(variables), *_what_runs(spec, image)]
         process = Process(
             Command(
@@ -98,7 +114,15 @@ def start_docker(spec: Spec, image: DockerImage, landlord: Landlord) -> Containe
             belongings,
         )
         undo.pop_all()
-    return Container(process, network.dial, "docker", network.note, network.port)
+    return Container(
+        process,
+        network.dial,
+        "docker",
+        network.note,
+        network.port,
+        network.reach,
+        lambda: _first_process(name),
+    )
 
 
 def _what_runs(spec: Spec, image: DockerImage) -> list[str]:
@@ -107,6 +131,13 @@ def _what_runs(spec: Spec, image: DockerImage) -> list[str]:
         first, *rest = spec.entrypoint
         return ["--entrypoint", first, image.reference, *rest, *(spec.arguments or ())]
     return [image.reference, *([spec.verb] if spec.arguments is None else spec.arguments)]
+
+
+def _confined(confinement: Confinement) -> list[str]:
+    shm = _SHM if confinement.shm_bytes is None else str(confinement.shm_bytes)
+    user = [] if confinement.uid is None else ["--user", f"{confinement.uid}:{confinement.uid}"]
+    own_tmp = ["--read-only", "--tmpfs", "/tmp:exec,mode=1777"] if confinement.read_only else []  # noqa: S108
+    return ["--shm-size", shm, *user, *own_tmp]
 
 
 def _mounts(spec: Spec) -> list[str]:
@@ -153,7 +184,8 @@ def _attached(
         aws = landlord.environment(f"http://{host}:{landlord.port}")
         options += ["--add-host", f"{_HOST}:host-gateway"] if host == _HOST else []
     dial = PublishedPort(name).dial if serves else dial_nobody
-    return Network(dial, aws, note=ISOLATION_IS_MISSING if spec.isolated else "", own=True), options
+    note = ISOLATION_IS_MISSING if spec.isolated else ""
+    return Network(dial, aws, note=note, own=True, reach=lambda port: _reach(name, port)), options
 
 
 @functools.cache
@@ -177,7 +209,7 @@ def _gateway() -> str | None:
     return None
 
 
-def _answer(*words: str, patience_s: float = _ANSWER_S) -> str | None:
+def _answer(*words: str) -> str | None:
     """Return what the docker command says; None where it fails, or there is none."""
     try:
         said = subprocess.run(
@@ -186,7 +218,7 @@ def _answer(*words: str, patience_s: float = _ANSWER_S) -> str | None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=patience_s,
+            timeout=_ANSWER_S,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -198,6 +230,21 @@ def _client_environment() -> dict[str, str]:
     return {
         name: value for name, value in os.environ.items() if name in _CLIENT or name.startswith("DOCKER_")
     }
+
+
+def _reach(name: str, port: int) -> socket.socket:
+    """Return a socket that is connected to any port of a container; on Linux alone, its address is here."""
+    address = _answer("inspect", "--format", "{{.NetworkSettings.IPAddress}}", name)
+    if not address:
+        raise ConnectionRefusedError("the container is not running, or has no address")
+    return dial_port(port, address)()
+
+
+def _first_process(name: str) -> int | None:
+    """Return the process id of a container's first process, where the engine runs on this machine."""
+    said = _answer("inspect", "--format", "{{.State.Pid}} {{.Id}}", name)
+    pid, _, container = (said or "0 ").partition(" ")
+    return int(pid) if is_in_container(int(pid), container) else None
 
 
 class PublishedPort:

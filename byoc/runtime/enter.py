@@ -9,6 +9,11 @@ library alone, and ends by exec: the program has its process id and gets its sig
     network   whether the program has a network of its own, with nothing but a loopback
     channel   the descriptor of a unix socket to byoc, or null: see `connect_to_byoc`
     port      the port of 127.0.0.1 in that network where byoc shall listen, or null
+    uid       the user and group that the program runs as, or null (root)
+    read_only whether it can write to /tmp, /dev and what is mounted for it alone
+    tmp       whether /tmp is its own, and empty
+    shm_bytes the size of a /dev/shm of its own, or null
+    needed    paths that it has to reach whoever it runs as, such as its interpreter's
 
 Nothing is seen outside: the mounts are private before the first is made, and the tmpfs on /opt takes the
 folders that the mounts need. It is put there over what the machine has in /opt, which is bound into it again.
@@ -19,6 +24,7 @@ import ctypes
 import fcntl
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -27,10 +33,14 @@ from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 INTERFACE = "16sh14x"  # struct ifreq: a name and its flags
 OPT = Path("/opt")
+TMP = Path("/tmp")  # noqa: S108 - in a namespace of its own
+SHM = Path("/dev/shm")  # noqa: S108
+WRITABLE = ("/dev", "/opt/ml", "/proc", "/sys", "/tmp")  # noqa: S108
 CANNOT_RUN = 126
 NOT_FOUND = 127
 BACKLOG = 128
@@ -92,6 +102,55 @@ def bind(mounts: Sequence[tuple[str, str, bool]]) -> None:
         os.close(source)
 
 
+def cover(folder: Path, needed: Sequence[str], mode: str) -> None:
+    """Put a tmpfs over a folder in which nothing is seen but the way to what is needed."""
+    names = {Path(path).relative_to(folder).parts[0] for path in needed if folder in Path(path).parents}
+    kept = [(folder / name, os.open(folder / name, os.O_PATH)) for name in sorted(names)]
+    mount("byoc", folder, 0, "tmpfs", f"mode={mode}")
+    for path, opened in kept:
+        path.mkdir()
+        mount(f"/proc/self/fd/{opened}", path, MS_BIND | MS_REC)
+        os.close(opened)
+
+
+def clear_the_way(needed: Sequence[str]) -> None:
+    """Let anybody reach what is needed, also where it lies in a folder that is closed to others."""
+    for folder in sorted({parent for path in needed for parent in Path(path).parents}):
+        if not folder.stat().st_mode & 0o001:
+            cover(folder, needed, "755")
+
+
+def forbid_writing() -> None:
+    """Make every mount read-only but those that stay writable."""
+    mounted = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    for target in mounted:
+        if not any(target == path or target.startswith(f"{path}/") for path in WRITABLE):
+            with contextlib.suppress(OSError):  # covered by another mount
+                mount("none", target, MS_REMOUNT | MS_BIND | MS_RDONLY)
+
+
+def confine(enclosure: dict[str, object]) -> None:
+    """Take away what the program is to do without, but for root itself: see `become`."""
+    needed = [str(path) for path in enclosure["needed"]]  # type: ignore[attr-defined]
+    if enclosure["tmp"]:
+        cover(TMP, needed, "1777")
+    if enclosure["uid"] is not None:
+        clear_the_way(needed)
+    if enclosure["shm_bytes"] is not None:
+        SHM.mkdir(exist_ok=True)
+        mount("byoc", SHM, 0, "tmpfs", f"mode=1777,size={enclosure['shm_bytes']}")
+    if enclosure["read_only"]:
+        forbid_writing()
+
+
+def become(uid: int) -> None:
+    """Be another user, with no group but its own, who still ends with the keeper."""
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+    system_call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def bring_up_loopback() -> None:
     """Give a new network its 127.0.0.1."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
@@ -135,6 +194,7 @@ def main(enclosure: dict[str, object], argv: list[str]) -> None:
     if enclosure["unshare"]:
         make_private(network)
         bind(mounts)  # type: ignore[arg-type]
+        confine(enclosure)
         if network:
             bring_up_loopback()
     cwd = Path(str(enclosure["cwd"]))
@@ -143,6 +203,8 @@ def main(enclosure: dict[str, object], argv: list[str]) -> None:
         with socket.socket(fileno=int(str(enclosure["channel"]))) as channel:
             channel.set_inheritable(False)
             connect_to_byoc(channel, enclosure["port"])  # type: ignore[arg-type]
+    if enclosure["uid"] is not None:
+        become(int(str(enclosure["uid"])))
     os.execvp(argv[0], argv)  # noqa: S606 - no shell is wanted
 
 

@@ -2,17 +2,19 @@
 
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from byoc.errors import ConfinementError
 from byoc.runtime import opt_ml
 from byoc.runtime.command import OPT_ML, PROGRAM, Build, Sight, argv_of, build_of, command_of
 from byoc.runtime.images import Folder
 from byoc.runtime.network import Channel, Network, network_of
 from byoc.runtime.privacy import Enclosure, Mount, Privacy, enclosed
 from byoc.runtime.process import Command, Process
+from byoc.runtime.procfs import program_below
 from byoc.runtime.program import GRACE_S, environment_of, make_folders, path_from
-from byoc.runtime.spec import Container, Landlord, Spec
+from byoc.runtime.spec import Confinement, Container, Landlord, Spec
 
 _OPT = "/opt"
 
@@ -33,8 +35,10 @@ def start_folder(spec: Spec, program: Folder, landlord: Landlord, privacy: Priva
 
     Raises:
         ProgramError: the folder has no such program, or port 8080 is needed and taken.
+        ConfinementError: it cannot be confined as asked.
     """
     setting = setting_of(spec, program, privacy)
+    refuse_what_cannot_be(spec.confinement, setting.privacy)
     words, note = command_of(setting.program, spec.verb, setting.build, spec.entrypoint, spec.arguments)
     with ExitStack() as undo:
         belongings = undo.enter_context(ExitStack())
@@ -47,7 +51,9 @@ def start_folder(spec: Spec, program: Folder, landlord: Landlord, privacy: Priva
         undo.pop_all()
     mode = "private" if setting.privacy.tool else "re-rooted"
     notes = "; ".join(filter(None, (note, network.note)))
-    return Container(process, network.dial, mode, notes, network.port)
+    return Container(
+        process, network.dial, mode, notes, network.port, network.reach, lambda: program_below(process.pid)
+    )
 
 
 def setting_of(spec: Spec, program: Folder, privacy: Privacy) -> Setting:
@@ -76,7 +82,8 @@ def _command(spec: Spec, setting: Setting, words: list[str], network: Network, a
         channel = network.channel.descriptor if network.channel else None
         inherited = (channel,) if channel is not None else ()
         port = None if spec.isolated else aws_port
-        argv = enclosed(argv, Enclosure(setting.mounts, cwd, network.own, channel, port), setting.privacy)
+        enclosure = Enclosure(setting.mounts, cwd, network.own, channel, port)
+        argv = enclosed(argv, confined(enclosure, spec.confinement, setting.program), setting.privacy)
         cwd = str(folder)
     elif spec.read_only_model:
         opt_ml.protect(spec.place.opt_ml / "model")
@@ -88,7 +95,32 @@ def _command(spec: Spec, setting: Setting, words: list[str], network: Network, a
         spec.place.log,
         GRACE_S[spec.verb],
         inherited=inherited,
+        foreign=True,
     )
+
+
+def confined(enclosure: Enclosure, confinement: Confinement, program: Folder) -> Enclosure:
+    """Return an enclosure in which the program does without what it is to."""
+    python = program.python.absolute()
+    # An environment is a folder above bin, and so is the installation that it was made of.
+    needed = {str(path.parents[1]) for path in (python, python.resolve()) if len(path.parents) > 2}
+    needed.add(str(program.folder))
+    return replace(
+        enclosure,
+        uid=confinement.uid,
+        read_only=confinement.read_only,
+        tmp=confinement.is_tight,
+        shm_bytes=confinement.shm_bytes,
+        needed=tuple(sorted(needed)),
+    )
+
+
+def refuse_what_cannot_be(confinement: Confinement, privacy: Privacy) -> None:
+    """Raise ConfinementError for what this machine cannot take away from a process."""
+    if confinement.uid is not None and privacy.tool != "root":
+        raise ConfinementError("A program runs as another user only under root, or in Docker.")
+    if confinement != Confinement() and not privacy.tool:
+        raise ConfinementError("This machine has no private namespaces: be root, or install bwrap or Docker.")
 
 
 def mounts_of(spec: Spec, folder: Path, build: Build) -> tuple[Mount, ...]:
@@ -139,6 +171,8 @@ def _environment(spec: Spec, setting: Setting, network: Network) -> dict[str, st
     image["PATH"] = ":".join((*homes, path_from(setting.program.python, image.get("PATH", ""))))
     scratch = environment_of(spec.place, {})
     own = {name: scratch[name] for name in ("HOME", "TMPDIR")}
+    if spec.confinement.is_tight:
+        own = {"HOME": "/", "TMPDIR": "/tmp"}  # noqa: S108 - /tmp is its own
     rooted = {"SAGEMAKER_BASE_DIR": str(spec.place.opt_ml)} if OPT_ML in sight.renamed else {}
     asked = {name: sight(value) for name, value in spec.environment.items()}
     return environment_of(spec.place, {**image, **own, **rooted, **network.aws, **asked, **network.told})

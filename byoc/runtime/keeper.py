@@ -10,9 +10,11 @@ the standard library alone. Its standard input is a pipe that only its parent ca
 Its exit status is the program's, a death by signal included; 126 or 127 where the program cannot be
 started, as a shell and `docker run` have it. A container's kernel kills what is left when process 1 ends
 (pid_namespaces(7)); the keeper does the same, also to daemons: on Linux it is their reaper
-(PR_SET_CHILD_SUBREAPER). Keepers of containers that the program started may first end theirs, which
-nobody else would. Elsewhere it ends the program's process group. Should the keeper itself be killed
-with SIGKILL, the kernel of Linux kills the program (PR_SET_PDEATHSIG), but nothing that the program started.
+(PR_SET_CHILD_SUBREAPER). Keepers of containers (docker_keeper.py) that the program started may first end
+theirs, which nobody else would: where the program is byoc's own, the last word of BYOC_KEEPERS in the
+environment of its keeper is a secret, and they are known by having it too. Elsewhere than on Linux the keeper
+ends the program's process group. Should the keeper itself be killed with SIGKILL, the kernel of Linux kills
+the program (PR_SET_PDEATHSIG), but nothing that the program started.
 """
 
 import contextlib
@@ -32,6 +34,7 @@ NOT_FOUND = 127
 SWEEP_S = 10.0
 SPARED_S = 60.0
 OF_CONTAINERS = str(Path(__file__).with_name("docker_keeper.py"))
+SECRETS = "BYOC_KEEPERS"
 HEARD = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 # Perhaps ignored by Python itself, or by whoever started byoc; exec keeps that.
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGQUIT)
@@ -125,10 +128,14 @@ def reap(program: int) -> int | None:
 
 def keepers_of_containers(pids: list[int]) -> set[int]:
     """Return those that keep a container, and all that they have started."""
+    secret = os.environ.get(SECRETS, "").split()[-1:]
     found: set[int] = set()
-    for pid in pids:
+    for pid in pids if secret else ():
         with contextlib.suppress(OSError):
-            if OF_CONTAINERS in Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")[:5]:
+            words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+            variables = Path(f"/proc/{pid}/environ").read_text(errors="replace").split("\0")
+            told = [text.split("=")[1].split() for text in variables if text.startswith(f"{SECRETS}=")]
+            if words[3:4] == [OF_CONTAINERS] and told and secret[0] in told[0]:  # -I -S stand before it
                 found.update([pid, *descendants(pid)])
     return found
 

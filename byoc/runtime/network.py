@@ -36,9 +36,10 @@ def network_of(
     if not can_be_own or not (spec.isolated or is_fixed):
         return network_of_this_machine(spec, labels, landlord, belongings)
     channel = Channel(belongings) if spec.verb == "serve" else None
-    dial = channel.dial if channel else dial_nobody
-    note = "" if spec.isolated else _ALONE
-    return Network(dial, _aws(spec, landlord), note=note, own=True, channel=channel)
+    aws, note = _aws(spec, landlord), "" if spec.isolated else _ALONE
+    if channel is None:
+        return Network(dial_nobody, aws, note=note, own=True)
+    return Network(channel.dial, aws, note=note, own=True, channel=channel, reach=channel.dial)
 
 
 def network_of_this_machine(
@@ -144,8 +145,8 @@ class Channel:
         finally:
             self._ours.settimeout(CONNECT_S)
 
-    def dial(self) -> socket.socket:
-        """Return a socket that is connected to port 8080 in the program's network.
+    def dial(self, port: int = PORT) -> socket.socket:
+        """Return a socket that is connected to a port in the program's network.
 
         Raises:
             OSError: nobody listens there, or the program has ended.
@@ -155,7 +156,7 @@ class Channel:
             connection = self._receive()
         try:
             connection.settimeout(CONNECT_S)
-            connection.connect(("127.0.0.1", PORT))
+            connection.connect(("127.0.0.1", port))
             connection.settimeout(None)
         except OSError:
             connection.close()
@@ -180,6 +181,7 @@ class Network:
         port: of this machine, where the program is reached.
         own: whether it has a network of its own.
         channel: to that one.
+        reach: connects to any port of the program's network.
     """
 
     dial: Dial
@@ -189,3 +191,4 @@ class Network:
     port: int | None = None
     own: bool = False
     channel: Channel | None = None
+    reach: Callable[[int], socket.socket] = lambda port: dial_port(port)()

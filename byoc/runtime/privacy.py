@@ -14,6 +14,8 @@ _ENTER = Path(__file__).with_name("enter.py")
 _PYTHON = (sys.executable, "-I", "-S")
 _PROBE_S = 10.0
 _OPT = Path("/opt")
+_TMP = "/tmp"  # noqa: S108 - in a namespace of its own
+_ALL = ["--dev-bind", "/", "/"]
 
 Tool = Literal["", "root", "bwrap"]
 TOOLS: tuple[Tool, ...] = ("root", "bwrap")
@@ -50,6 +52,11 @@ class Enclosure:
     network: bool = False
     channel: int | None = None
     port: int | None = None
+    uid: int | None = None
+    read_only: bool = False
+    tmp: bool = False
+    shm_bytes: int | None = None
+    needed: tuple[str, ...] = ()
 
 
 @functools.cache
@@ -88,7 +95,13 @@ def _enter(enclosure: Enclosure, unshare: bool) -> list[str]:
 
 def _bwrap(enclosure: Enclosure) -> list[str]:
     """Return the words of bwrap(1) for what enter.py does as root; they are obeyed in their order."""
-    words = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--dev-bind", "/", "/"]
+    words = [shutil.which("bwrap") or "bwrap", "--die-with-parent"]
+    words += ["--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev"] if enclosure.read_only else _ALL
+    if enclosure.tmp:
+        hidden = [path for path in enclosure.needed if path.startswith(f"{_TMP}/")]
+        words += ["--tmpfs", _TMP, *(word for path in hidden for word in ("--ro-bind", path, path))]
+    if enclosure.shm_bytes is not None:
+        words += ["--size", str(enclosure.shm_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108 - in its own namespace
     words += ["--tmpfs", str(_OPT)]
     targets = {mount.target for mount in enclosure.mounts}
     for entry in sorted(_OPT.iterdir()) if _OPT.is_dir() else []:

@@ -1,5 +1,7 @@
 """One program, in a session of its own below a keeper, with its log: start, wait, stop, follow."""
 
+import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ from typing import Self
 from byoc.errors import ProgramError
 
 KEEPER = Path(__file__).with_name("keeper.py")
+SECRETS = "BYOC_KEEPERS"  # by which the keepers above know a keeper of a container; see keeper.py
 _LOOK_S = 0.05
 _LONGEST_LINE = 256 * 1024  # bytes in memory; a program may never end its line
 
@@ -28,6 +31,7 @@ class Command:
         abandoned_grace_s: the same when this process dies and nobody waits for the program any more.
         keeper: the script that stands between; it speaks keeper.py's language of S, K and end of file.
         inherited: the file descriptors that the program is to have beside its output.
+        foreign: whether it is a user's program, which keeps no containers for us.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Command:
     abandoned_grace_s: float = 2.0
     keeper: Path = KEEPER
     inherited: Sequence[int] = ()
+    foreign: bool = False
 
 
 class Process:
@@ -64,7 +69,7 @@ class Process:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     cwd=command.cwd,
-                    env=dict(command.environment),
+                    env=_environment(command),
                     start_new_session=True,
                     pass_fds=command.inherited,
                     bufsize=0,
@@ -181,6 +186,14 @@ class Process:
                 with suppress(OSError):
                     self._keeper.stdin.close()
             self._belongings.close()
+
+
+def _environment(command: Command) -> dict[str, str]:
+    """Return a command's environment, with the keepers' secrets where it may start keepers of containers."""
+    given = {name: value for name, value in command.environment.items() if name != SECRETS}
+    if command.foreign:
+        return given
+    return {**given, SECRETS: " ".join([*os.environ.get(SECRETS, "").split(), secrets.token_hex(16)])}
 
 
 def _text(line: bytes) -> str:

@@ -63,7 +63,7 @@ def run(
     """
     make_folders(place)
     whole = environment_of(place, environment)
-    return Process(Command(place.root.name, argv, whole, cwd, place.log, grace_s))
+    return Process(Command(place.root.name, argv, whole, cwd, place.log, grace_s, foreign=True))
 
 
 def path_from(python: Path, also: str = "") -> str:

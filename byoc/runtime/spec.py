@@ -10,6 +10,10 @@ from byoc.runtime.process import Process
 from byoc.runtime.program import Place
 
 
+def _refuse(port: int) -> socket.socket:
+    raise ConnectionRefusedError(f"port {port} cannot be reached")
+
+
 def _close(listener: socket.socket) -> None:
     listener.close()
 
@@ -33,6 +37,29 @@ class Landlord:
 
 
 @dataclass(frozen=True)
+class Confinement:
+    """What a run is to do without, for whoever wants to know whether it can.
+
+    Attributes:
+        uid: the user and group that it runs as; None: as root in Docker, as who runs byoc elsewhere.
+        read_only: whether it can write to /tmp, /dev and /opt/ml alone.
+        shm_bytes: the size of /dev/shm; None: 64 MiB in Docker, the machine's elsewhere.
+    """
+
+    uid: int | None = None
+    read_only: bool = False
+    shm_bytes: int | None = None
+
+    @property
+    def is_tight(self) -> bool:
+        """Whether HOME is not its own, and /tmp is."""
+        return self.uid is not None or self.read_only
+
+
+UNCONFINED = Confinement()
+
+
+@dataclass(frozen=True)
 class Spec:
     """One run of a container.
 
@@ -43,6 +70,7 @@ class Spec:
         place: what it has to itself; its opt_ml is laid out already.
         read_only_model: whether /opt/ml/model may not be written to, as for `serve`.
         isolated: EnableNetworkIsolation: no network, no AWS_* variables.
+        confinement: what else it is to do without.
     """
 
     name: str
@@ -54,6 +82,7 @@ class Spec:
     environment: Mapping[str, str] = field(default_factory=dict)
     read_only_model: bool = False
     isolated: bool = False
+    confinement: Confinement = UNCONFINED
 
 
 @dataclass(frozen=True)
@@ -65,6 +94,9 @@ class Container:
         mode: "docker", "private" (its own /opt/ml and /opt/program) or "re-rooted" (SAGEMAKER_BASE_DIR).
         note: what the user should know, or "".
         port: the port of this machine where it is reached, if there is one.
+        reach: as `dial`, for any port of its network.
+        main: returns the process id that its first process has on this machine; None where that has ended, or
+            is not to be seen from here.
     """
 
     process: Process
@@ -72,3 +104,5 @@ class Container:
     mode: str
     note: str = ""
     port: int | None = None
+    reach: Callable[[int], socket.socket] = _refuse
+    main: Callable[[], int | None] = lambda: None
