@@ -69,14 +69,14 @@ def main(
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("byoc: interrupted", err=True)
+        click.echo(f"{program}: interrupted", err=True)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost boundary
-        return _explain(error)
+        return _explain(error, program)
     return status if isinstance(status, int) else 0  # of a verb that asked for one
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: Exception, program: str) -> int:
     """Say on stderr what went wrong, and what was noted on its way; return the exit status."""
     _drop_what_cannot_be_written()
     if isinstance(error, ReaderGoneError):
@@ -86,7 +86,7 @@ def _explain(error: Exception) -> int:
         text = f"The output cannot be written: {error.strerror}."
     elif not isinstance(error, ByocError):
         text, status = f"this is a bug of ours. Its traceback is in {_keep_traceback()}.", BUG
-    click.echo("\n".join([f"byoc: {text}", *getattr(error, "__notes__", [])]), err=True)
+    click.echo("\n".join([f"{program}: {text}", *getattr(error, "__notes__", [])]), err=True)
     return status
 
 

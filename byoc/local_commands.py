@@ -3,8 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,15 +13,15 @@ import click
 
 from byoc.errors import ByocError, ReaderGoneError
 from byoc.local import launch
-from byoc.local.instance import PORT, Instance, LocalError
+from byoc.local.instance import PORT, Instance, LocalError, port_option
+from byoc.local.programs import Programs, named_program
+from byoc.local_logs import Lines, ServerLog, readable
 from byoc.runtime.network import free_port
 
 NOT_RUNNING = 1
 # What the extra `local` brings.
 EXTRA = ("flask", "flask_cors", "httptools", "moto", "uvicorn", "uvloop", "werkzeug")
 _LOOK_S = 0.3
-_ENDPOINTS = "/aws/sagemaker/Endpoints/"
-_JOBS = "/aws/sagemaker/TrainingJobs"
 
 
 def _telling(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,8 +92,10 @@ def up(
         os.chdir("/")
         os.execve(argv[0], argv, launch.server_environment(os.environ))  # noqa: S606 - no shell is wanted
     instance = launch.start(asked, os.environ)
-    option = "" if asked.port == PORT else f" --port {asked.port}"
+    option = port_option(asked.port)
     click.echo(f"The local SageMaker is ready at {instance.url}, {_kept(instance)}.")
+    for line in Programs(Path(instance.data)).gone():
+        click.echo(f"Note: {line}")
     click.echo(f'Next:  eval "$(byoc local env{option})"      to end it:  byoc local down{option}')
 
 
@@ -117,10 +118,12 @@ def status(context: click.Context, port: int) -> None:
     """Say what it has; the exit status is 0 where it runs, 1 where it does not."""
     instance = launch.find(os.environ, port)
     if instance is None:
-        click.echo(f"No local SageMaker runs on port {port}. Start it: byoc local up{_option(port)}")
+        click.echo(f"No local SageMaker runs on port {port}. Start it: byoc local up{port_option(port)}")
         context.exit(NOT_RUNNING)
     click.echo(f"{instance.url}  process {instance.pid}, {_kept(instance)}")
     click.echo(f"role {instance.role_arn}, bucket {instance.bucket}")
+    for name, folder in Programs(Path(instance.data)).folders().items():
+        click.echo(f"program       {name}  {folder}")
     sagemaker = _client(instance, "sagemaker")
     for endpoint in sagemaker.list_endpoints(MaxResults=100)["Endpoints"]:
         click.echo(f"endpoint      {endpoint['EndpointName']}  {endpoint['EndpointStatus']}")
@@ -149,82 +152,24 @@ def env(port: int) -> None:
 @local.command()
 @_at_port
 @click.option("-f", "--follow", is_flag=True, help="Go on as more is written, until ^C.")
+@click.option("--raw", is_flag=True, help="Show the lines of a JSON log as they are.")
 @click.argument("name", required=False)
-def logs(port: int, follow: bool, name: str | None) -> None:
+def logs(port: int, follow: bool, raw: bool, name: str | None) -> None:
     """Show the log of the server, or of the endpoint or training job NAME."""
     instance = _running(port)
-    source = _Lines(instance, name) if name else _ServerLog(instance.log)
-    for line in source.new():
-        click.echo(line)
+    source = Lines(_client(instance, "logs"), name) if name else ServerLog(instance.log)
+    shown = str if raw else readable
+
+    def show() -> None:
+        for line in source.new():
+            click.echo(shown(line))
+
+    show()
     while follow:
         time.sleep(_LOOK_S)
-        for line in source.new():
-            click.echo(line)
+        show()
         if launch.find(os.environ, port) is None:
             return
-
-
-class _ServerLog:
-    """The server's own log."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._read = 0
-
-    def new(self) -> Iterator[str]:
-        """Yield the lines since the last time."""
-        with self._file.open(errors="replace") as opened:
-            opened.seek(self._read)
-            text = opened.read()
-            self._read = opened.tell()
-        yield from text.splitlines()
-
-
-@dataclass(frozen=True)
-class _Stream:
-    """One log stream of CloudWatch Logs."""
-
-    group: str
-    name: str
-
-
-class _Lines:
-    """The log of an endpoint or a training job, from CloudWatch Logs."""
-
-    def __init__(self, instance: Instance, name: str) -> None:
-        self._logs = _client(instance, "logs")
-        self._name = name
-        self._tokens: dict[_Stream, str] = {}
-        if not self._streams():
-            raise ByocError(f"No endpoint or training job called {name} has a log. See: byoc local status")
-
-    def new(self) -> Iterator[str]:
-        """Yield the lines since the last time."""
-        for stream in self._streams():
-            while True:
-                more = {"nextToken": self._tokens[stream]} if stream in self._tokens else {}
-                page = self._logs.get_log_events(
-                    logGroupName=stream.group, logStreamName=stream.name, startFromHead=True, **more
-                )
-                yield from (event["message"] for event in page["events"])
-                before, self._tokens[stream] = self._tokens.get(stream), page["nextForwardToken"]
-                if not page["events"] or before == page["nextForwardToken"]:
-                    break
-
-    def _streams(self) -> list[_Stream]:
-        return [
-            _Stream(group, found["logStreamName"])
-            for group, prefix in ((_ENDPOINTS + self._name, ""), (_JOBS, f"{self._name}/"))
-            for found in self._describe(group, prefix)
-        ]
-
-    def _describe(self, group: str, prefix: str) -> list[dict[str, Any]]:
-        given = {"logStreamNamePrefix": prefix} if prefix else {}
-        pages = self._logs.get_paginator("describe_log_streams").paginate(logGroupName=group, **given)
-        try:
-            return [stream for page in pages for stream in page["logStreams"]]
-        except self._logs.exceptions.ResourceNotFoundException:
-            return []
 
 
 def need(*modules: str, extra: str) -> None:
@@ -242,18 +187,16 @@ def need(*modules: str, extra: str) -> None:
 
 
 def _named(program: str) -> tuple[str, Path]:
-    name, equals, folder = program.partition("=")
-    if not name or not equals:
-        raise click.BadParameter(f"{program!r}. Give NAME=DIR.", param_hint="--program")
-    if not Path(folder).is_dir():
-        raise click.BadParameter(f"{folder} is no folder.", param_hint=f"--program {name}")
-    return name, Path(folder).resolve()
+    try:
+        return named_program(program)
+    except LocalError as error:
+        raise click.BadParameter(str(error), param_hint="--program") from error
 
 
 def _running(port: int) -> Instance:
     if instance := launch.find(os.environ, port):
         return instance
-    raise ByocError(f"No local SageMaker runs on port {port}. Start it: byoc local up{_option(port)}")
+    raise ByocError(f"No local SageMaker runs on port {port}. Start it: byoc local up{port_option(port)}")
 
 
 def _client(instance: Instance, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
@@ -265,10 +208,6 @@ def _client(instance: Instance, service: str) -> Any:  # noqa: ANN401 - boto3 ma
         region_name=instance.region,
     ).client
     return client(service, endpoint_url=instance.url)
-
-
-def _option(port: int) -> str:
-    return "" if port == PORT else f" --port {port}"
 
 
 def _kept(instance: Instance) -> str:

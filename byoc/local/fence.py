@@ -9,6 +9,7 @@ import hmac
 import urllib.parse
 
 from byoc.local.errors import AwsError
+from byoc.local.instance import port_option
 from byoc.local.protocols import Protocol, protocol_of
 from byoc.local.wire import Request
 
@@ -38,6 +39,8 @@ class Fence:
     """Lets in what comes to one of our names, from no other web page, with our key."""
 
     def __init__(self, port: int, access_key: str) -> None:
+        # A shell keeps the keys of an instance that has ended; the next one has others, without --data.
+        self._remedy = f' In a shell: eval "$(byoc local env{port_option(port)})"'
         self._keys: tuple[bytes, ...] = (access_key.encode(),)
         self._hosts = frozenset({f"127.0.0.1:{port}", f"localhost:{port}"})
         self._bucket_hosts = f".localhost:{port}"
@@ -68,7 +71,8 @@ class Fence:
             raise AwsError(*_MISSING[protocol_of(request, service)])
         given = key.encode()
         if not any(hmac.compare_digest(given, ours) for ours in self._keys):
-            raise AwsError(*_UNKNOWN[protocol_of(request, service)])
+            code, message, status = _UNKNOWN[protocol_of(request, service)]
+            raise AwsError(code, message + self._remedy, status)
         return service
 
     def _is_ours(self, netloc: str) -> bool:

@@ -11,14 +11,16 @@ from pathlib import Path
 from byoc.local import iam
 from byoc.local.application import Application, Planes
 from byoc.local.cloudwatch import CloudWatchLogs, CloudWatchMetrics
-from byoc.local.ecr import Registry, seed_repository
+from byoc.local.ecr import Ecr, seed_repository
 from byoc.local.fence import Fence
 from byoc.local.hosting import endpoints
 from byoc.local.hosting.hosting import Hosting
 from byoc.local.hosting.invoke import InvokePlane
-from byoc.local.images import DEFAULT, LocalImages, Programs
+from byoc.local.images import LocalImages, Sources
 from byoc.local.instance import Instance, Keys, around_the_proxy, program_settings
+from byoc.local.log_cap import drop_oldest
 from byoc.local.outside import Detour, Outside
+from byoc.local.registry import Registry
 from byoc.local.s3.plane import S3Plane
 from byoc.local.s3.store import ObjectStore
 from byoc.local.sagemaker import endpoint_configs, models, tags, training_jobs
@@ -49,22 +51,23 @@ class House:
 
     Args:
         facts: who it is.
+        sources: where its images come from.
         listen, forget: of the web server, for the networks of programs.
     """
 
     def __init__(
         self,
         facts: Instance,
-        programs: Programs,
-        registry: str | None,
+        sources: Sources,
         listen: Listening,
         forget: Listening,
     ) -> None:
         self._facts = facts
         self._fence = Fence(facts.port, facts.access_key)
-        self._outside = _outside(facts, self._fence, programs, registry)
+        images = LocalImages(sources)
+        self._outside = _outside(facts, self._fence, images)
         landlord = Landlord(facts.port, listen, self._environment, forget)
-        self._world = self._new_world(LocalImages(facts.account, programs, registry), landlord)
+        self._world = self._new_world(images, landlord)
         self._runs = TrainingRuns(self._world)
         self._hosting = Hosting(self._world)
         self.answer = Application(self._fence, self._planes())
@@ -120,14 +123,19 @@ class House:
         return program_settings(url, self._facts.region, keys) | no_proxy
 
 
-def _outside(facts: Instance, fence: Fence, programs: Programs, registry: str | None) -> Outside:
-    names = [*programs.named, *([DEFAULT] if programs.default else [])]
+def _outside(facts: Instance, fence: Fence, images: LocalImages) -> Outside:
+    sources = images.sources
 
     def seed_repositories(outside: Outside) -> None:
-        for name in names:
+        for name in sources.programs.folders():
             seed_repository(outside.client("ecr"), name)
 
-    detours: dict[str, Detour] = {"iam": iam.simulate, "sts": issuing(fence.issue)}
-    if registry:
-        detours["ecr"] = Registry(registry, facts.account)
-    return Outside(facts.region, facts.access_key, detours, [iam.seed_role, seed_repositories])
+    registry = Registry(sources.registry, facts.account) if sources.registry else None
+    detours: dict[str, Detour] = {
+        "iam": iam.simulate,
+        "sts": issuing(fence.issue),
+        "ecr": Ecr(images.stand_in, registry),
+    }
+    return Outside(
+        facts.region, facts.access_key, detours, [iam.seed_role, seed_repositories], {"logs": drop_oldest}
+    )

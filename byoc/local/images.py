@@ -1,66 +1,51 @@
 """What the image URI of a request stands for on this machine."""
 
-import json
 import logging
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from byoc.local.errors import validation
-from byoc.local.instance import write_private
+from byoc.local.folder_digest import FolderDigests
+from byoc.local.manifests import Tagged, stand_in
+from byoc.local.programs import Programs
 from byoc.runtime import docker
 from byoc.runtime.images import DockerImage, Folder, Image
 
-DEFAULT = "custom-algorithm"
-ADDED = "programs.json"
-
 _log = logging.getLogger(__name__)
-_TAG_OR_DIGEST = re.compile(r"(:[\w.-]+)?(@[\w+.-]+:[0-9a-f]+)?$")
+_TAG_OR_DIGEST = re.compile(r"(:[\w.-]+)?(@(?P<digest>[\w+.-]+:[0-9a-f]+))?$")
 
 
 @dataclass(frozen=True)
 class Engine:
     """The Docker engine, as far as an image is looked for."""
 
-    find: Callable[[str], DockerImage | None]
-    pull: Callable[[str], DockerImage | None]
+    find: Callable[[str], DockerImage | None] = docker.find_image
+    pull: Callable[[str], DockerImage | None] = docker.pull_image
 
 
 @dataclass(frozen=True)
-class Programs:
-    """Folders that stand for images.
+class Sources:
+    """Where an instance's images come from.
 
     Attributes:
-        named: by repository name, as `--program NAME=DIR` gives them.
-        default: what any other image of the instance's own account stands for: the checkout's program.
-        added: the file in which more are named while it runs (`add_program`).
+        registry: HOST:PORT of the registry that ECR's answers point at, if any.
+        remedy: how the user of this instance names a program; NAME in it stands for the program's name.
     """
 
-    named: Mapping[str, Path]
-    default: Path | None = None
-    added: Path | None = None
-
-    def folder_of(self, repository: str) -> Path | None:
-        """Return the folder that is named so."""
-        if self.added is not None and repository in (more := _read(self.added)):
-            return Path(more[repository])
-        return self.named.get(repository)
+    programs: Programs
+    registry: str | None = None
+    remedy: str = "Name a folder for it: --program NAME=DIR."
 
 
 @dataclass(frozen=True)
 class LocalImages:
-    """World's images: of the engine, or else a folder.
+    """World's images: of the engine, or else a program's folder."""
 
-    Attributes:
-        account: whose ECR is ours.
-        registry: HOST:PORT of the registry that ECR's answers point at, if any.
-    """
-
-    account: str
-    programs: Programs
-    registry: str | None = None
-    engine: Engine = Engine(docker.find_image, docker.pull_image)
+    sources: Sources
+    engine: Engine = field(default_factory=Engine)
+    digests: FolderDigests = field(default_factory=FolderDigests)
 
     def find(self, image: str) -> Image:
         """Return what an image URI stands for.
@@ -68,46 +53,38 @@ class LocalImages:
         Raises:
             AwsError: nothing here is called so.
         """
-        host, repository = parts_of(image)
+        host, repository, digest = parts_of(image)
         found = self.engine.find(image)
-        if found is None and host and host == self.registry:
+        if found is None and host and host == self.sources.registry:
             found = self.engine.pull(image)
-        if found is not None:
-            return found
-        folder = self.programs.folder_of(repository)
-        if folder is None and self._is_ours(host):
-            folder = self.programs.default
-        if folder is None:
-            raise validation(
-                f"Could not find image {image}: no Docker engine here has it, and no folder stands for it. "
-                f"Build or pull it, or start the local SageMaker with --program {repository}=DIR."
-            )
-        _log.info("image %s is the program in %s", image, folder)
-        return Folder(folder)
+        return found or Folder(self._folder(image, repository, digest))
 
-    def _is_ours(self, host: str) -> bool:
-        return host in ("", self.registry) or host.startswith(f"{self.account}.dkr.ecr.")
+    def stand_in(self, repository: str) -> Tagged | None:
+        """Return the image that ECR has for a program: another one after each edit in its folder."""
+        folder = self.sources.programs.folders().get(repository)
+        return stand_in(self.digests.of(folder)) if folder and folder.is_dir() else None
 
-
-def add_program(folder: Path, name: str, program: Path) -> None:
-    """Have a folder stand for images of a name, in the running instance with this private folder."""
-    file = folder / ADDED
-    write_private(file, json.dumps(_read(file) | {name: str(program.resolve(strict=True))}))
+    def _folder(self, image: str, repository: str, digest: str) -> Path:
+        folder = self.sources.programs.folders().get(repository)
+        if folder and folder.is_dir():
+            current = stand_in(self.digests.of(folder)).digest if digest else digest
+            changed = f", which has changed since: now it is {current}" if current != digest else ""
+            _log.info("image %s is the program in %s%s", image, folder, changed)
+            return folder
+        missing = f"the folder of its program is gone: {folder}" if folder else "no program is called so"
+        raise validation(
+            f"Could not find image {image}: no Docker engine here has it, and {missing}. "
+            f"{self.sources.remedy.replace('NAME', repository)}"
+        )
 
 
-def _read(file: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads(file.read_text()))
-    except FileNotFoundError:
-        return {}
-
-
-def parts_of(image: str) -> tuple[str, str]:
-    """Return registry host ("" where none is named) and repository of an image URI, without tag and digest.
+def parts_of(image: str) -> tuple[str, str, str]:
+    """Return registry host, repository and digest of an image URI, each "" where it has none.
 
     Source: distribution/reference: the first component is a host if it has a dot or a colon, or is localhost.
     """
     first, slash, rest = image.partition("/")
     if not slash or not ("." in first or ":" in first or first == "localhost"):
         first, rest = "", image
-    return first, _TAG_OR_DIGEST.sub("", rest)
+    end = _TAG_OR_DIGEST.search(rest)
+    return first, _TAG_OR_DIGEST.sub("", rest), (end["digest"] if end else None) or ""

@@ -1,6 +1,5 @@
 """One local SageMaker as everybody else sees it: its address, its keys, and the files that tell of it."""
 
-import fcntl
 import json
 import os
 import secrets
@@ -17,7 +16,6 @@ ACCOUNT = "123456789012"
 PORT = 4577
 
 _STATE = "instance.json"
-_LOCK = "lock"
 _KEYS = "keys.json"
 _KEY_ALPHABET = string.ascii_uppercase + "234567"
 # Variables that would send a client elsewhere, or in another name; unset even where they are not set now.
@@ -164,12 +162,14 @@ def log_of(folder: Path) -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make a folder, and what lies above it, for this user alone, or see that it is so.
+    """Make a folder, and what is missing above it, for this user alone, or see that it is so.
 
     Raises:
         LocalError: it is somebody else's, as it may be under /tmp.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for missing in [above for above in reversed(folder.parents) if not above.exists()]:
+        missing.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     stat = folder.lstat()
     if stat.st_uid != os.getuid() or folder.is_symlink():
         raise LocalError(
@@ -207,30 +207,9 @@ def forget_instance(folder: Path) -> None:
     (folder / _STATE).unlink(missing_ok=True)
 
 
-def is_locked(folder: Path) -> bool:
-    """Whether a living process holds a folder; the kernel lets go of what a dead one held."""
-    try:
-        with (folder / _LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-def hold(folder: Path) -> None:
-    """Hold a folder until this process has ended, and not a moment less.
-
-    Raises:
-        BlockingIOError: another process holds it.
-    """
-    file = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
-        raise
+def port_option(port: int) -> str:
+    """Return what a command line of `byoc local` says of a port: nothing of the usual one."""
+    return "" if port == PORT else f" --port {port}"
 
 
 def keys_of(data: Path) -> Keys:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from byoc.local.holding import held_for_a_moment, is_locked
 from byoc.local.instance import (
     PORT,
     REGION,
@@ -18,7 +19,7 @@ from byoc.local.instance import (
     LocalError,
     around_the_proxy,
     forget_instance,
-    is_locked,
+    port_option,
     private_folder,
     read_instance,
     state_folder,
@@ -43,7 +44,7 @@ class Asked:
         port: 0 for a free one.
         data: what survives a restart; None for a temporary folder.
         programs: folders that stand for images, by repository name.
-        default: the folder that any other image stands for.
+        default: the checkout's program, which `custom-algorithm` stands for unless that is among them.
         registry: HOST:PORT of a real registry that ECR's answers point at.
     """
 
@@ -69,7 +70,7 @@ def command(asked: Asked, folder: Path, *more: str) -> list[str]:
     words += ["--region", asked.region]
     for option, value in (
         ("--data", asked.data),
-        ("--default-program", asked.default),
+        ("--checkout", asked.default),
         ("--registry", asked.registry),
     ):
         if value is not None:
@@ -124,7 +125,7 @@ def start(asked: Asked, environ: Mapping[str, str]) -> Instance:
 
 
 def ready_folder(asked: Asked, environ: Mapping[str, str]) -> Path:
-    """Return the private folder of the instance to be, cleared of one that was killed.
+    """Return the private folder of the instance to be, which the server makes.
 
     Raises:
         LocalError: an instance runs on that port.
@@ -132,10 +133,10 @@ def ready_folder(asked: Asked, environ: Mapping[str, str]) -> Path:
     if running := find(environ, asked.port):
         raise LocalError(
             f"A local SageMaker runs at {running.url} already (process {running.pid}). "
-            f"Use it, end it with: byoc local down{_port_option(asked.port)}, or give another --port."
+            f"Use it, end it with: byoc local down{port_option(asked.port)}, or give another --port."
         )
     private_folder(state_root(environ))
-    return private_folder(state_folder(environ, asked.port))
+    return state_folder(environ, asked.port)
 
 
 def find(environ: Mapping[str, str], port: int) -> Instance | None:
@@ -144,7 +145,11 @@ def find(environ: Mapping[str, str], port: int) -> Instance | None:
     instance = read_instance(folder)
     if instance is None or is_locked(folder):
         return instance
-    forget_instance(folder)
+    with held_for_a_moment(folder) as ended:
+        instance = read_instance(folder)
+        if instance is None or not ended:  # another one has begun meanwhile
+            return instance
+        forget_instance(folder)
     if instance.temporary:
         opt_ml.remove(Path(instance.data))
     return None
@@ -208,10 +213,6 @@ def _until(truth: Callable[[], object], patience_s: float) -> bool:
             return False
         time.sleep(_LOOK_S)
     return True
-
-
-def _port_option(port: int) -> str:
-    return "" if port == PORT else f" --port {port}"
 
 
 def _last_line(text: str) -> str:

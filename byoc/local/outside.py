@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 Ask = Callable[[Call], Answer]
 Detour = Callable[[Call, Ask], Answer]
 Seed = Callable[["Outside"], None]
+Upkeep = Callable[[Call], None]
 _LARGEST_BODY = 64 * 1024 * 1024  # more than any of these services takes, but for an image layer in one piece
 _TYPE = "content-type"
 _MOTOS_OWN = "/moto-api"  # pages to look at and to empty its state: none of AWS's
@@ -35,6 +36,7 @@ class Outside:
         access_key: the instance's own; moto knows the account by it.
         detours: by the service that a request is signed for, who answers instead of moto, or with its help.
         seeds: what there is from the start; run before anything is answered, by `warm` or the first request.
+        upkeep: by service, what follows each of moto's answers, while nobody else asks it.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class Outside:
         access_key: str,
         detours: Mapping[str, Detour] | None = None,
         seeds: Sequence["Seed"] = (),
+        upkeep: Mapping[str, Upkeep] | None = None,
     ) -> None:
         self._detours = dict(detours or {})
         self._seeds = list(seeds)
+        self._upkeep = dict(upkeep or {})
         self._seeding = threading.RLock()  # the seeds themselves ask, too
         self._region = region
         self._access_key = access_key
@@ -81,6 +85,8 @@ class Outside:
         try:
             with self._lock:
                 answer = through(app, call)
+                if follows := self._upkeep.get(_service_in(call.headers)):
+                    follows(call)
         except NotImplementedError:
             raise unknown_operation(operation_of(call)) from None
         except Exception as error:

@@ -4,19 +4,22 @@ import argparse
 import errno
 import logging
 import os
+import shlex
 import signal
 import socket
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from byoc.local import ecr, instance
-from byoc.local.images import ADDED, Programs
-from byoc.local.instance import ACCOUNT, LOOPBACK, REGION, Instance, LocalError
+from byoc.local import holding, instance
+from byoc.local.images import Sources
+from byoc.local.instance import ACCOUNT, LOOPBACK, REGION, Instance, LocalError, port_option
+from byoc.local.programs import Programs, named_program
+from byoc.local.registry import checked_registry
 from byoc.runtime import opt_ml
 
 _log = logging.getLogger("byoc.local")
@@ -31,6 +34,8 @@ class Settings:
         folder: private to the instance: its state file, log and the configuration of its clients.
         data: what survives a restart; None for a temporary folder.
         port: 0 for a free one.
+        programs: what is named now, beside what `data` has kept.
+        checkout: the program of the checkout that it was started in.
         foreground: whether to log to stderr too.
         throwaway: whether to remove `folder` at the end, as its parent may not live to do it.
     """
@@ -38,7 +43,8 @@ class Settings:
     folder: Path
     data: Path | None
     port: int
-    programs: Programs
+    programs: Mapping[str, Path]
+    checkout: Path | None
     registry: str | None
     region: str = REGION
     account: str = ACCOUNT
@@ -69,27 +75,22 @@ def parse(arguments: Sequence[str] | None) -> Settings:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--program", action="append", default=[])
-    parser.add_argument("--default-program", type=Path)
+    parser.add_argument("--checkout", type=Path)
     parser.add_argument("--registry")
     parser.add_argument("--region", default=REGION)
     parser.add_argument("--foreground", action="store_true")
     parser.add_argument("--throwaway", action="store_true")
     asked = parser.parse_args(arguments)
-    named = {}
-    for given in asked.program:
-        name, equals, folder = given.partition("=")
-        if not name or not equals or not Path(folder).is_dir():
-            raise LocalError(f"--program is {given!r}. Give NAME=DIR, where DIR is a folder that exists.")
-        named[name] = Path(folder).resolve()
     try:
-        registry = ecr.checked_registry(asked.registry) if asked.registry else None
+        registry = checked_registry(asked.registry) if asked.registry else None
     except ValueError as error:
         raise LocalError(str(error)) from None
     return Settings(
         folder=asked.folder,
         data=asked.data,
         port=asked.port,
-        programs=Programs(named, asked.default_program),
+        programs=dict(named_program(given) for given in asked.program),
+        checkout=asked.checkout,
         registry=registry,
         region=asked.region,
         foreground=asked.foreground,
@@ -104,11 +105,9 @@ def run(settings: Settings) -> None:
         LocalError: the port is taken, or the data folder or the instance's own in use.
     """
     with ExitStack() as held:
-        folder = instance.private_folder(settings.folder)
-        _hold(folder)
-        instance.forget_instance(folder)
-        data = held.enter_context(_data_folder(settings.data))
+        held.enter_context(_own_folder(settings.folder))
         listener = held.enter_context(_listening(settings.port))
+        data = held.enter_context(_data_folder(settings.data))
         facts = _facts(settings, data, listener.getsockname()[1])
         _log_to(facts.log, settings.foreground)
         _serve(settings, facts, listener)
@@ -133,13 +132,17 @@ def _serve(settings: Settings, facts: Instance, listener: socket.socket) -> None
     def forget(more: socket.socket) -> None:
         web.forget(more)
 
-    programs = replace(settings.programs, added=settings.folder / ADDED)
+    programs = Programs(Path(facts.data))
+    sources = Sources(programs, settings.registry, _remedy(settings, facts))
     try:
-        house = House(facts, programs, settings.registry, listen, forget)
+        programs.remember(settings.programs, settings.checkout)
+        house = House(facts, sources, listen, forget)
     except (OSError, sqlite3.DatabaseError) as error:
         raise LocalError(
             f"What is kept in {facts.data} cannot be used: {error}. Mend it, or give another --data."
         ) from error
+    for line in programs.gone():
+        _log.warning(line)
     web = Web(asgi_app(house.answer), ready)
     try:
         web.serve_until_told(listener)
@@ -151,11 +154,34 @@ def _serve(settings: Settings, facts: Instance, listener: socket.socket) -> None
             opt_ml.remove(settings.folder)
 
 
-def _hold(folder: Path) -> None:
+def _remedy(settings: Settings, facts: Instance) -> str:
+    """Return how another program is named: the commands that start this instance again with it."""
+    if settings.throwaway:
+        return "Name a folder for it: add_program('NAME', DIR)."
+    port = port_option(facts.port)
+    options = port + (f" --data {shlex.quote(facts.data)}" if settings.data else "")
+    options += f" --registry {settings.registry}" if settings.registry else ""
+    lost = "nothing is lost" if settings.data else "what it has goes with it; with --data it would stay"
+    return f"Name a folder for it: byoc local down{port}; byoc local up{options} --program NAME=DIR ({lost})."
+
+
+@contextmanager
+def _own_folder(folder: Path) -> Iterator[None]:
+    """Hold the private folder of this instance; one that does not come up leaves nothing there."""
+    instance.private_folder(folder)
     try:
-        instance.hold(folder)
+        holding.hold(folder)
     except BlockingIOError:
-        raise LocalError(f"A local SageMaker runs in {folder} already.") from None
+        raise LocalError(
+            f"Another local SageMaker has {folder}; it runs, or is starting. End it, or give another --port."
+        ) from None
+    instance.forget_instance(folder)
+    before = set(folder.iterdir())
+    try:
+        yield
+    except (LocalError, SystemExit):
+        holding.discard(folder, before)
+        raise
 
 
 def _facts(settings: Settings, data: Path, port: int) -> Instance:
@@ -190,7 +216,7 @@ def _data_folder(given: Path | None) -> Iterator[Path]:
         return
     try:
         given.mkdir(mode=0o700, parents=True, exist_ok=True)
-        instance.hold(given)
+        holding.hold(given)
     except BlockingIOError:
         raise LocalError(
             f"Another local SageMaker uses the data in {given}. End it, or give another."

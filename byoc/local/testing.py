@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from byoc.local.ecr import seed_repository
-from byoc.local.images import add_program
 from byoc.local.instance import Instance
 from byoc.local.launch import Asked, embedded, program_around
+from byoc.local.programs import Programs, checked_program
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,12 @@ class SageMakerLocal:
         return f"{self.instance.account}.dkr.ecr.{self.instance.region}.amazonaws.com/{name}:latest"
 
     def add_program(self, name: str, folder: Path) -> str:
-        """Have a folder with `train` and `serve` stand for images of a repository; return a URI of one."""
-        add_program(Path(self.instance.folder), name, folder)
+        """Have a folder with `train` and `serve` stand for images of a repository; return a URI of one.
+
+        Raises:
+            LocalError: there is nothing to run in it.
+        """
+        Programs(Path(self.instance.data)).remember({name: checked_program(name, folder)})
         seed_repository(self.client("ecr"), name)
         return self.image(name)
 
@@ -85,8 +89,8 @@ def sagemaker_local_for_a_while(programs: Mapping[str, Path] | None = None) -> I
     """Run a local SageMaker of one's own until the block ends, on a free port.
 
     Args:
-        programs: folders that stand for images, by repository name; any other image stands for the program
-            of the checkout around the current folder.
+        programs: folders that stand for images, by repository name; beside them `custom-algorithm` is the
+            program of the checkout around the current folder, if there is one.
     """
     asked = Asked(port=0, programs=dict(programs or {}), default=program_around(Path.cwd()))
     with embedded(asked, os.environ) as instance:

@@ -10,6 +10,8 @@ from typing import Any
 
 import uvicorn
 
+from byoc.runtime.docker import end_pulls
+
 # Longer than clients keep a connection that they may use again: the server never closes it under them.
 _KEEP_ALIVE_S = 75
 _GRACE_S = 2
@@ -62,6 +64,11 @@ class Web(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, "operation"))
         threading.Thread(target=self._ready, name="ready", daemon=True).start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End; whoever waits for an image to be pulled does not hold it up."""
+        end_pulls()
+        await super().shutdown(sockets)
 
     def listen(self, listener: socket.socket) -> None:
         """Accept on one more socket, from another thread than the server's."""

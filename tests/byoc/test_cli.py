@@ -40,6 +40,12 @@ def test_an_error_of_ours_exits_1_with_its_message_and_no_traceback(capsys):
     assert capsys.readouterr().err == "byoc: the bucket is missing. Make it.\n"
 
 
+@pytest.mark.parametrize(("error", "told"), [(ByocError("gone."), "gone."), (click.Abort(), "interrupted")])
+def test_a_door_says_its_own_name(capsys, error, told):
+    main([], raising(error), "door.py")
+    assert capsys.readouterr().err == f"door.py: {told}\n"
+
+
 def test_a_wrong_command_line_exits_2_and_says_how_to_get_help(capsys):
     assert main(["fly"]) == 2
     assert "No such command 'fly'" in capsys.readouterr().err

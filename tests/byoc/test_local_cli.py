@@ -167,9 +167,14 @@ def test_the_log_of_an_endpoint_or_job_is_shown_by_its_name(shell, port):
     events = [{"timestamp": 1_795_000_000_000 + n, "message": f"line {n}"} for n in range(3)]
     logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
     assert shell("logs", "mine", "--port", port).stdout == "line 0\nline 1\nline 2\n"
+    told = '{"time": "T", "level": "INFO", "logger": "byoc", "message": "loaded", "seconds": 2}'
+    events = [{"timestamp": 1_795_000_000_003, "message": told}]
+    logs.put_log_events(logGroupName=group, logStreamName="s", logEvents=events)
+    assert shell("logs", "mine", "--port", port).stdout.splitlines()[3:] == ["T INFO loaded seconds=2"]
+    assert shell("logs", "mine", "--raw", "--port", port).stdout.splitlines()[3:] == [told]
     for number in range(60):  # as of instances that were replaced; one page has 50
         logs.create_log_stream(logGroupName=group, logStreamName=f"before-{number}")
-    assert shell("logs", "mine", "--port", port).stdout == "line 0\nline 1\nline 2\n"
+    assert shell("logs", "mine", "--port", port).stdout.startswith("line 0\nline 1\nline 2\n")
 
 
 def test_a_second_up_on_its_port_is_one_clear_line(shell, port):
@@ -188,6 +193,50 @@ def test_a_port_that_is_taken_is_one_clear_line(shell):
         done = shell("up", "--port", port)
     assert done.returncode == 1
     assert done.stderr == f"byoc: Port {port} of 127.0.0.1 is taken. Give another one with --port.\n"
+    assert not (shell.folder / "run" / "byoc" / f"local-{port}").exists()
+
+
+@pytest.mark.parametrize("shared", ["port", "data"])
+def test_of_two_that_start_at_once_one_does(shell, tmp_path, shared):
+    ports = [free_port()] * 2 if shared == "port" else [free_port(), free_port()]
+    command = [sys.executable, "-m", "byoc", "local", "up", "--data", str(tmp_path / "data"), "--port"]
+    how = {"env": shell.environ, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    racing = [subprocess.Popen([*command, str(port)], **how) for port in ports]
+    told = [process.communicate(timeout=60) for process in racing]
+    for port in set(ports):
+        shell("down", "--port", port)
+    assert sorted(process.returncode for process in racing) == [0, 1], told
+    ((_, refusal),) = [said for said, process in zip(told, racing, strict=True) if process.returncode]
+    assert refusal.count("\n") == 1
+    assert refusal.startswith(("byoc: A local SageMaker runs", "byoc: Another local SageMaker"))
+
+
+def test_a_program_that_was_named_once_is_known_to_a_later_up(shell, tmp_path):
+    (tmp_path / "program").mkdir()
+    (tmp_path / "program" / "serve").touch()
+    with shell.up("--data", tmp_path / "data", "--program", f"mine={tmp_path / 'program'}") as port:
+        assert f"program       mine  {tmp_path}/program" in shell("status", "--port", port).stdout
+    (tmp_path / "program").rename(tmp_path / "moved")
+    port = free_port()
+    again = shell("up", "--port", port, "--data", tmp_path / "data")
+    logged = shell.instance(port).log.read_text()
+    shell("down", "--port", port)
+    told = f"The folder of the program mine is gone: {tmp_path}/program. Put it back, or name another."
+    assert f"Note: {told}\n" in again.stdout
+    assert told in logged
+
+
+def test_an_image_that_nothing_stands_for_is_refused_with_the_commands_that_name_it(shell, other):
+    instance = shell.instance(other)
+    sagemaker = client(instance, "sagemaker")
+    with pytest.raises(sagemaker.exceptions.ClientError) as refused:
+        sagemaker.create_model(
+            ModelName="m", PrimaryContainer={"Image": "nonsense:9"}, ExecutionRoleArn=instance.role_arn
+        )
+    assert (
+        f"byoc local down --port {other}; byoc local up --port {other} --data '{instance.data}' "
+        "--program nonsense=DIR (nothing is lost)."
+    ) in refused.value.response["Error"]["Message"]
 
 
 def test_data_that_another_instance_uses_is_one_clear_line(shell, other):
@@ -230,16 +279,19 @@ def test_one_that_is_ended_while_it_starts_leaves_nothing(shell, tmp_path, after
     ("words", "status", "told"),
     [
         (["--program", "model"], 2, "Give NAME=DIR"),
-        (["--program", "model=/nonexistent"], 2, "/nonexistent is no folder"),
+        (["--program", "model=/nonexistent"], 2, "/nonexistent, which is no folder"),
+        (["--program", "model=."], 2, "nothing to run: neither train nor serve, nor a Dockerfile"),
         (["--registry", "http://127.0.0.1:5000"], 1, "Give HOST:PORT, such as 127.0.0.1:5000."),
         (["--data", "/proc/nowhere"], 1, "--data /proc/nowhere cannot be used"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_starts(shell, words, status, told):
-    done = shell("up", "--port", free_port(), *words)
+    port = free_port()
+    done = shell("up", "--port", port, *words)
     assert done.returncode == status
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+    assert not list((shell.folder / "run" / "byoc").glob(f"local-{port}"))
 
 
 @pytest.mark.parametrize("verb", ["env", "logs"])

@@ -8,6 +8,9 @@ from typing import cast
 
 import httptools
 
+MOST_HEAD_BYTES = 64 * 1024  # of an answer's headers, together
+_MOST_HEADERS = 500
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -53,7 +56,8 @@ class Connection(asyncio.Protocol):
         self._status = 0
         self._headers: dict[str, str] = {}
         self._pieces: list[bytes] = []
-        self._size = 0
+        self._size = self._head_bytes = 0
+        self._waiting_bytes = 0  # since the body last grew: the parser keeps a header that does not end
 
     @property
     def reusable(self) -> bool:
@@ -112,8 +116,11 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self._begun = True
+        self._waiting_bytes += len(data)
         try:
             self._parser.feed_data(data)
+            if self._waiting_bytes > MOST_HEAD_BYTES:
+                self._refuse_head()
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(BrokenError(f"the answer is not HTTP/1.1: {error}", begun=True))
 
@@ -138,11 +145,15 @@ class Connection(asyncio.Protocol):
         self._status = 0
         self._headers = {}
         self._pieces = []
-        self._size = 0
+        self._size = self._head_bytes = self._waiting_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep one header."""
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        """Keep one header, unless there are too many."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MOST_HEAD_BYTES or len(self._headers) >= _MOST_HEADERS:
+            self._refuse_head()
+        else:
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         """Note the status."""
@@ -150,6 +161,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """Keep one piece of the body."""
+        self._waiting_bytes = 0
         self._size += len(body)
         if self._size > self._most_bytes:
             self._fail(TooLargeError(f"the answer is over {self._most_bytes} bytes"))
@@ -160,6 +172,10 @@ class Connection(asyncio.Protocol):
         """Hand the answer over; 100 Continue and its like only announce it."""
         if self._status >= 200:
             self._finish()
+
+    def _refuse_head(self) -> None:
+        most = f"{MOST_HEAD_BYTES} bytes or {_MOST_HEADERS} headers"
+        self._fail(BrokenError(f"the answer is not HTTP/1.1: its head has more than {most}", begun=True))
 
     def _until_the_end(self) -> bool:
         framed = "content-length" in self._headers or "transfer-encoding" in self._headers

@@ -3,8 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from byoc.local.hosting import records
 from byoc.local.hosting.fleet import Fleet
@@ -43,9 +45,10 @@ class Hosting:
         self._fleets: set[Fleet] = set()
         self._threads: set[threading.Thread] = set()
         self._turns: dict[str, threading.Lock] = {}
+        self._wanting: Counter[str] = Counter()  # how many acts have an endpoint's turn, or wait for it
         self._closing = threading.Event()
         sweep(world)
-        self._mark_what_was_in_service()
+        self._mark_what_is_to_answer()
 
     def status(self, endpoint: str) -> str | None:
         """Return an endpoint's EndpointStatus, None where there is none."""
@@ -68,7 +71,10 @@ class Hosting:
         self._run(self._remove, endpoint)
 
     def restore(self) -> None:
-        """Take up what the process before left: start what was InService, go on with what was under way."""
+        """Take up what the process before left: start what was InService, go on with what was under way.
+
+        What was InService and could not be started again by the process before is tried again, too.
+        """
         for document in self._world.store.all(ENDPOINT.type):
             name = str(document["EndpointName"])
             if document["EndpointStatus"] == "Deleting":
@@ -91,10 +97,10 @@ class Hosting:
         self._dialers.shutdown(wait=False, cancel_futures=True)
         self._logs.close()
 
-    def _mark_what_was_in_service(self) -> None:
-        """Let no client take it for what answers, before `restore` has come to it."""
+    def _mark_what_is_to_answer(self) -> None:
+        """Let no client take an endpoint for what it was, before `restore` has come to it."""
         for document in self._world.store.all(ENDPOINT.type):
-            if document["EndpointStatus"] == "InService":
+            if document["EndpointStatus"] in ("InService", "Failed"):
                 self._record(
                     str(document["EndpointName"]),
                     lambda found: records.to_be_restored(found, now(self._world)),
@@ -103,7 +109,7 @@ class Hosting:
     def _run(self, act: Callable[[str], None], endpoint: str) -> None:
         def run() -> None:
             try:
-                with turn:
+                with self._turn(endpoint):
                     act(endpoint)
             except StoppedError:
                 _log.info("endpoint %s: left as it is until the next start", endpoint)
@@ -117,11 +123,25 @@ class Hosting:
 
         thread = threading.Thread(target=run, name=f"endpoint-{endpoint}", daemon=True)
         with self._lock:
-            turn = self._turns.setdefault(endpoint, threading.Lock())
             if self._closing.is_set():
                 return
             self._threads.add(thread)
             thread.start()
+
+    @contextmanager
+    def _turn(self, endpoint: str) -> Iterator[None]:
+        """Let one act on an endpoint go on, when those before have ended."""
+        with self._lock:
+            self._wanting[endpoint] += 1
+            turn = self._turns.setdefault(endpoint, threading.Lock())
+        try:
+            with turn:
+                yield
+        finally:
+            with self._lock:
+                self._wanting[endpoint] -= 1
+                if not self._wanting[endpoint]:
+                    del self._wanting[endpoint], self._turns[endpoint]
 
     def _deploy(self, endpoint: str) -> None:
         document = need(self._world, ENDPOINT, endpoint)
@@ -136,7 +156,7 @@ class Hosting:
             self._in_service(endpoint, plan)
 
     def _fall_back(self, endpoint: str, reason: str) -> None:
-        """Stay with what ran before, or start that again; there is nothing where that is what has failed."""
+        """Stay with what ran before, or start that again; where that is what has failed, it has failed."""
         document = need(self._world, ENDPOINT, endpoint)
         before = records.plan_in(document, "Plan")
         if before is None or (endpoint not in self._live and before == records.plan_in(document, "Next")):
@@ -147,9 +167,7 @@ class Hosting:
             try:
                 self._start(endpoint, before)
             except StartError as error:
-                self._failed(
-                    endpoint, f"What ran before did not come up again: {error} Before that: {reason}"
-                )
+                self._failed(endpoint, records.twice_failed(str(error), reason))
                 return
         self._in_service(endpoint, before, reason)
 

@@ -8,10 +8,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from byoc.local.errors import AwsError
+from byoc.local.hosting import failure
 from byoc.local.hosting.log_shipping import LogShipping, Tail
 from byoc.local.hosting.model_data import ModelDataError, lay_out
 from byoc.local.hosting.plan import VariantPlan
-from byoc.local.hosting.records import MOST_REASON
 from byoc.local.hosting.upstream import Upstream
 from byoc.local.world import World
 from byoc.runtime.container import Container, ProgramError, Spec, start
@@ -84,8 +84,10 @@ class Instance:
         try:
             lay_out(self.workshop.world.objects, self.plan.container, artefact)
             lay_out_serving(self.place.opt_ml, artefact)
-        except (ModelDataError, OSError) as error:
+        except ModelDataError as error:
             raise StartError(str(error)) from error
+        except OSError as error:
+            raise StartError(f"The model cannot be laid out on this machine: {error}. Make room.") from error
 
     def start(self) -> None:
         """Start the program; it may still be loading when this returns.
@@ -94,14 +96,14 @@ class Instance:
             StartError: there is nothing to run, or it cannot be run here.
             StoppedError: its end was asked for before.
         """
-        world = self.workshop.world
-        with self._lock:
-            if self.stopping.is_set():
-                raise StoppedError
-            try:
-                self._container = start(self._spec(), world.landlord)
-            except (AwsError, ProgramError, OSError) as error:
-                raise StartError(str(error)) from error
+        try:
+            spec = self._spec()  # an image may have to be pulled: nobody who ends this shall wait for that
+            with self._lock:
+                if self.stopping.is_set():
+                    raise StoppedError
+                self._container = start(spec, self.workshop.world.landlord)
+        except (AwsError, ProgramError, OSError) as error:
+            raise StartError(str(error)) from error
         if self._container.note:
             _log.warning("endpoint %s: %s", self.workshop.endpoint, self._container.note)
         self._upstream = Upstream(self.id, self._container.dial, self.workshop.dialers)
@@ -162,7 +164,9 @@ class Instance:
         """SIGTERM, SIGKILL after the grace (30 s, or a shorter one); remove its folder. Safe to repeat."""
         self.stopping.set()
         with self._lock:
-            container = self._container
+            container, upstream = self._container, self._upstream
+        if upstream is not None:
+            upstream.close()  # many a server waits at its end for connections that are idle
         if container is not None:
             container.process.stop(grace_s)
         with self._leaving:
@@ -175,19 +179,9 @@ class Instance:
         assert self._container is not None  # noqa: S101 - the order of calls
         return self._container
 
-    def _unhealthy(self, cause: str) -> StartError:
-        return StartError(failure_reason(self.plan.name, cause, self._running().process.last_lines()))
-
-
-def failure_reason(variant: str, cause: str, lines: list[str]) -> str:
-    """Return AWS's words, the cause, and as much of the last lines of the log as there is room for."""
-    told = (
-        f"The primary container for production variant {variant} did not pass the ping health check. "
-        f"Please check CloudWatch logs for this endpoint. {cause}"
-    )[:MOST_REASON]
-    room = MOST_REASON - len(told) - len(" Its last lines: ")
-    text = "\n".join(line for line in lines if line.strip())
-    return f"{told} Its last lines: {text[-room:]}" if text and room > 0 else told
+    def _unhealthy(self, outcome: str) -> StartError:
+        lines = self._running().process.last_lines(failure.LINES)
+        return StartError(failure.failure_reason(self.plan.name, outcome, lines))
 
 
 def sweep(world: World) -> None:

@@ -58,10 +58,10 @@ def _lay_out_source(objects: ObjectStore, source: Mapping[str, Any], model: Path
 
 def _extract(objects: ObjectStore, url: str, model: Path) -> None:
     """Unpack a tar.gz of regular files and folders; SageMaker takes no links either (AWS, hosting FAQs)."""
-    path = _find(objects, url)
+    packed = _open(objects, url)
     room = MOST_BYTES
     try:
-        with path.open("rb") as opened, tarfile.open(fileobj=opened, mode="r:gz") as archive:
+        with packed, tarfile.open(fileobj=packed, mode="r:gz") as archive:
             for number, member in enumerate(archive):
                 if not (member.isfile() or member.isdir()):
                     raise ModelDataError(f"{member.name} is neither a file nor a folder.")  # noqa: TRY301
@@ -78,9 +78,9 @@ def _extract(objects: ObjectStore, url: str, model: Path) -> None:
 
 
 def _copy(objects: ObjectStore, url: str, model: Path) -> None:
-    path = _find(objects, url)
     name = _checked(url, url.rpartition("/")[2])
-    shutil.copyfile(path, model / name)
+    with _open(objects, url) as source, (model / name).open("xb") as target:
+        _pour(source, target)
 
 
 def _copy_prefix(objects: ObjectStore, url: str, model: Path) -> None:
@@ -97,10 +97,12 @@ def _copy_prefix(objects: ObjectStore, url: str, model: Path) -> None:
         target = model / _checked(url, stored.key.removeprefix(prefix))
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with stored.path.open("rb") as source, target.open("xb") as opened:
+            with objects.open(bucket, stored.key)[1] as source, target.open("xb") as opened:
                 _pour(source, opened)
         except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
             raise _not_downloaded(url, f"{stored.key} is both a file and a folder.") from error
+        except AwsError as error:
+            raise _not_downloaded(url, f"{stored.key} went away meanwhile: {error.message}") from error
         except OSError as error:
             raise _not_downloaded(url, f"{stored.key}: {error}") from error
 
@@ -119,10 +121,11 @@ def _checked(url: str, name: str) -> PurePosixPath:
     return PurePosixPath(*parts)
 
 
-def _find(objects: ObjectStore, url: str) -> Path:
+def _open(objects: ObjectStore, url: str) -> IO[bytes]:
+    """Return the bytes of an object, as they are now: it may be replaced while they are read."""
     bucket, key = _parts(url)
     try:
-        return objects.head(bucket, key).path
+        return objects.open(bucket, key)[1]
     except AwsError as error:
         raise _not_downloaded(url, error.message) from error
 

@@ -1,7 +1,8 @@
 """The document of an endpoint, as DescribeEndpoint answers it, through the stations of its life.
 
-Beside what AWS shows it has "Plan", what it runs, and "Next", what it shall run, so that both can be started
-again after a restart; shapes.serialise leaves them out.
+Beside what AWS shows it has "Plan", what it ran when it was last in service, and "Next", what it shall run,
+so that both can be started again after a restart; shapes.serialise leaves them out. "Plan" is what is wanted,
+whatever the status is: it stays where a restart could not bring the endpoint back, and the next one tries it.
 """
 
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ Document = dict[str, Any]
 
 MOST_REASON = 1024  # botocore's model of the service: FailureReason
 IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+_TRIED_AGAIN = " It had been in service: the next start of the local SageMaker tries again."
 _TO_BE_DROPPED = ("FailureReason", "Next", "PendingDeploymentSummary")
 
 
@@ -63,13 +65,23 @@ def in_service(document: Document, plan: Plan, now_s: float, reason: str = "") -
 
 
 def failed(document: Document, reason: str, now_s: float) -> Document:
-    """Return it with nothing that answers, and the reason."""
+    """Return it with nothing that answers, the reason, and what becomes of it at the next start."""
     kept = {member: value for member, value in document.items() if member not in _TO_BE_DROPPED}
-    return {**in_status(kept, "Failed", now_s), "FailureReason": reason[:MOST_REASON]}
+    outlook = _TRIED_AGAIN if "Plan" in document else ""
+    told = reason[: MOST_REASON - len(outlook)] + outlook
+    return {**in_status(kept, "Failed", now_s), "FailureReason": told}
+
+
+def twice_failed(reason: str, before: str) -> str:
+    """Return why nothing answers: what ran before does not come up again, and neither did its successor.
+
+    The two reasons share the room.
+    """
+    return f"{reason[: MOST_REASON // 2]} It ran before an update, which failed as well: {before}"
 
 
 def to_be_restored(document: Document, now_s: float) -> Document:
-    """Return one that was in service in another process on its way to that again."""
+    """Return one that was in service in another process on its way to that again, any other as it is."""
     plan = plan_in(document, "Plan")
     return document if plan is None else updating(document, plan, now_s)
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 
 from byoc.local.hosting.connection import Answer, Connection
 
@@ -16,7 +17,7 @@ class UnreachableError(Exception):
 
 
 class Upstream:
-    """A program and its connections; all but `in_flight` belongs to the event loop.
+    """A program and its connections; all but `in_flight` and `close` belongs to the event loop.
 
     Args:
         name: the instance, as in its log stream.
@@ -33,6 +34,8 @@ class Upstream:
         self._dial = dial
         self._dialers = dialers
         self._idle: list[Connection] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
     async def exchange(self, head: bytes, body: bytes, timeout_s: float) -> Answer:
         """Send one request, once, and return its answer.
@@ -45,17 +48,24 @@ class Upstream:
             UnreachableError: it takes no connection.
             TimeoutError, BrokenError, TooLargeError: as Connection.exchange.
         """
-        give_up = asyncio.get_running_loop().time() + timeout_s
+        self._loop = asyncio.get_running_loop()
+        give_up = self._loop.time() + timeout_s
         while self._idle:
             pooled = self._idle.pop()
             if pooled.reusable and not pooled.stirs:
                 return await self._exchange_on(pooled, head, body, timeout_s)
             pooled.close()
         fresh = await self._connect(timeout_s)
-        return await self._exchange_on(fresh, head, body, give_up - asyncio.get_running_loop().time())
+        return await self._exchange_on(fresh, head, body, give_up - self._loop.time())
 
     def close(self) -> None:
-        """Close the idle connections. Call it on the event loop; safe to repeat."""
+        """Keep no idle connection any more; calls go on. For any thread; safe to repeat."""
+        self._closed = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # that loop has ended, and they with it
+                self._loop.call_soon_threadsafe(self._close_idle)
+
+    def _close_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
 
@@ -63,7 +73,7 @@ class Upstream:
         self, connection: Connection, head: bytes, body: bytes, timeout_s: float
     ) -> Answer:
         answer = await connection.exchange(head, body, timeout_s)
-        if connection.reusable and len(self._idle) < _MOST_IDLE:
+        if connection.reusable and not self._closed and len(self._idle) < _MOST_IDLE:
             self._idle.append(connection)
         else:
             connection.close()

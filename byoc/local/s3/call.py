@@ -120,19 +120,30 @@ async def receive(call: Call, expected: Expected, draft: Draft) -> dict[str, str
     writing: Awaitable[None] | None = None
     gathered: list[bytes] = []
     size = 0
-    async for piece in pieces:
-        gathered.append(piece)
-        size += len(piece)
-        if size >= PIECE_BYTES:
-            if writing:
-                await writing
-            writing = asyncio.ensure_future(asyncio.to_thread(draft.write, b"".join(gathered)))
-            gathered, size = [], 0
-    if writing:
-        await writing
+    try:
+        async for piece in pieces:
+            gathered.append(piece)
+            size += len(piece)
+            if size >= PIECE_BYTES:
+                if writing:
+                    await writing
+                writing = asyncio.ensure_future(asyncio.to_thread(draft.write, b"".join(gathered)))
+                gathered, size = [], 0
+    finally:
+        if writing:  # whoever drops the draft now shall meet nobody who writes to it
+            await writing
     if gathered:
         await asyncio.to_thread(draft.write, b"".join(gathered))
     return expected.verify(draft.size, draft.digests, pieces.trailers)
+
+
+async def to_the_end(act: Callable[[], Result]) -> Result:
+    """Return what comes of an act in a thread; it goes on to its end where its caller is cancelled.
+
+    A client that goes away, and a server that ends, cancel whoever waits, but no thread: whoever cleaned up
+    would take from the act what it still uses.
+    """
+    return await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, act))
 
 
 class Pieces(AsyncIterator[bytes]):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from byoc.local.errors import AwsError
 from byoc.local.s3.blobs import Draft, read_pieces
-from byoc.local.s3.call import Call, receive
+from byoc.local.s3.call import Call, receive, to_the_end
 from byoc.local.s3.checksums import COMPOSITE, FULL_OBJECT, LENGTHS, combined, composite, header_of, to_base64
 from byoc.local.s3.conditions import Span, check_write, span_of
 from byoc.local.s3.describing import description_of, etag_of
-from byoc.local.s3.errors import invalid_argument, invalid_request, malformed_xml
+from byoc.local.s3.errors import conflict, invalid_argument, invalid_request, malformed_xml
 from byoc.local.s3.integrity import LARGEST_PUT, Expected, expected_of
 from byoc.local.s3.markup import Children, answer, iso_time, parse, text
 from byoc.local.s3.objects import copy_source, written_checksums
@@ -55,12 +55,13 @@ async def upload_part(call: Call) -> Response:
         )
     uploads = call.store.uploads
     draft = uploads.draft(upload.id, number, expected.size, expected.digests())
+
     try:
         checksums = await receive(call, expected, draft)
-        part = await asyncio.to_thread(uploads.keep, upload.id, number, draft, _etag(draft), checksums)
     except BaseException:
         uploads.drop(upload.id, number, draft)
         raise
+    part = await to_the_end(lambda: _keep_part(call, upload, number, draft, checksums))
     told = {header_of(name): value for name, value in checksums.items()}
     return Response(200, headers={"etag": f'"{part.etag}"', **told})
 
@@ -154,6 +155,17 @@ def _etag(draft: Draft) -> str:
     return draft.digests["MD5"].digest().hex()
 
 
+def _keep_part(
+    call: Call, upload: Upload, number: int, draft: Draft, checksums: Mapping[str, str]
+) -> UploadedPart:
+    uploads = call.store.uploads
+    try:
+        return uploads.keep(upload.id, number, draft, _etag(draft), checksums)
+    except BaseException:
+        uploads.drop(upload.id, number, draft)
+        raise
+
+
 def _copy_part(call: Call, upload: Upload, number: int) -> UploadedPart:
     source = copy_source(call)
     ranged = call.headers.get("x-amz-copy-source-range")
@@ -171,10 +183,13 @@ def _copy_part(call: Call, upload: Upload, number: int) -> UploadedPart:
             draft.write(piece)
         algorithm = upload.algorithm
         checksums = {algorithm: to_base64(digests[algorithm].digest())} if algorithm in digests else {}
-        return uploads.keep(upload.id, number, draft, _etag(draft), checksums)
+    except FileNotFoundError as error:  # it was replaced just now
+        uploads.drop(upload.id, number, draft)
+        raise conflict() from error
     except BaseException:
         uploads.drop(upload.id, number, draft)
         raise
+    return _keep_part(call, upload, number, draft, checksums)
 
 
 def _chosen(

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 from byoc.local.errors import AwsError
-from byoc.local.s3.blobs import read_pieces
-from byoc.local.s3.call import Call, checked_key, decoded, receive
+from byoc.local.s3.blobs import Draft, read_pieces
+from byoc.local.s3.call import Call, checked_key, decoded, receive, to_the_end
 from byoc.local.s3.checksums import FULL_OBJECT, LENGTHS, digests, to_base64
 from byoc.local.s3.conditions import check_source, check_write
 from byoc.local.s3.describing import checked_tags, checksum_headers, description_of, etag_of
@@ -30,22 +30,10 @@ async def put_object(call: Call) -> Response:
     draft = call.store.blobs.draft(expected.digests())
     try:
         checksums = await receive(call, expected, draft)
-        stored = StoredObject(
-            bucket=call.bucket,
-            key=call.key,
-            size=draft.size,
-            etag=draft.digests["MD5"].digest().hex(),
-            modified=0.0,
-            path=draft.path,
-            description=description,
-            checksums=checksums,
-            checksum_type=FULL_OBJECT if checksums else "",
-        )
-        draft.close()
-        stored = await asyncio.to_thread(_keep, call, stored)
     except BaseException:
         draft.discard()
         raise
+    stored = await to_the_end(lambda: _keep_draft(call, draft, description, checksums))
     return Response(200, headers={"etag": etag_of(stored), **_encryption(stored), **checksum_headers(stored)})
 
 
@@ -137,6 +125,28 @@ def _encryption(stored: StoredObject) -> dict[str, str]:
 
 def _check_write(call: Call, before: StoredObject | None) -> None:
     check_write(call.headers, call.key, before)
+
+
+def _keep_draft(
+    call: Call, draft: Draft, description: Description, checksums: Mapping[str, str]
+) -> StoredObject:
+    new = StoredObject(
+        bucket=call.bucket,
+        key=call.key,
+        size=draft.size,
+        etag=draft.digests["MD5"].digest().hex(),
+        modified=0.0,
+        path=draft.path,
+        description=description,
+        checksums=checksums,
+        checksum_type=FULL_OBJECT if checksums else "",
+    )
+    try:
+        draft.close()
+        return _keep(call, new)
+    except BaseException:
+        draft.discard()
+        raise
 
 
 def _keep(call: Call, new: StoredObject) -> StoredObject:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from typing import IO
 
 from byoc.local.errors import AwsError
 from byoc.local.s3.blobs import PIECE_BYTES
@@ -12,12 +12,11 @@ from byoc.local.s3.call import Call
 from byoc.local.s3.checksums import FULL_OBJECT
 from byoc.local.s3.conditions import Span, is_unchanged, part_of, span_of
 from byoc.local.s3.describing import checksum_headers, etag_of, headers_of, http_time, overrides_of
-from byoc.local.s3.errors import invalid_argument, invalid_request, no_such_key
+from byoc.local.s3.errors import invalid_argument, invalid_request
 from byoc.local.s3.markup import Children, answer
 from byoc.local.s3.records import StoredObject
 from byoc.local.wire import Response
 
-_ATTEMPTS = 10
 _ATTRIBUTES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
 
 
@@ -57,23 +56,25 @@ def _stored(call: Call) -> StoredObject:
 
 
 def _read(call: Call) -> Response:
-    for _ in range(_ATTEMPTS):
-        response, path, span = _described(call, _stored(call))
-        if response.status == 304:
-            return response
-        try:
-            return Response(response.status, FileSpan(path, span), response.headers)
-        except FileNotFoundError:  # it was replaced between the two
-            continue
-    raise no_such_key(call.key)
+    check_version(call)
+    stored, file = call.store.open(call.bucket, call.key)
+    try:
+        response, span = _described(call, stored)
+    except BaseException:
+        file.close()
+        raise
+    if response.status == 304:
+        file.close()
+        return response
+    return Response(response.status, FileSpan(file, span), response.headers)
 
 
-def _described(call: Call, stored: StoredObject) -> tuple[Response, Path, Span]:
-    """Return the answer without its bytes, and where they lie."""
+def _described(call: Call, stored: StoredObject) -> tuple[Response, Span]:
+    """Return the answer without its bytes, and which they are."""
     whole = Span(0, stored.size)
     if is_unchanged(call.headers, stored):
         told = {"etag": etag_of(stored), "last-modified": http_time(stored.modified)}
-        return Response(304, headers=told), stored.path, whole
+        return Response(304, headers=told), whole
     span, more = _wanted(call, stored)
     told = headers_of(stored) | overrides_of(call.query) | more
     told["content-length"] = str((span or whole).size)
@@ -81,7 +82,7 @@ def _described(call: Call, stored: StoredObject) -> tuple[Response, Path, Span]:
         told["content-range"] = span.content_range(stored.size)
     elif call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
         told |= checksum_headers(stored)
-    return Response(206 if span else 200, headers=told), stored.path, span or whole
+    return Response(206 if span else 200, headers=told), span or whole
 
 
 def _wanted(call: Call, stored: StoredObject) -> tuple[Span | None, dict[str, str]]:
@@ -119,14 +120,14 @@ def _written(checksums: Mapping[str, str]) -> Children:
 
 
 class FileSpan(AsyncIterator[bytes]):
-    """The bytes of a span of a file, PIECE_BYTES at a time. Opened at once; close it with `aclose`."""
+    """The bytes of a span of an open file, PIECE_BYTES at a time; close it with `aclose`."""
 
-    def __init__(self, path: Path, span: Span) -> None:
+    def __init__(self, file: IO[bytes], span: Span) -> None:
         self._position = span.start
         self._left = span.size
         # Whoever gives up while another thread reads must not close the file under it.
         self._lock = threading.Lock()
-        self._file = path.open("rb", buffering=0)
+        self._file = file
 
     async def __anext__(self) -> bytes:
         if not self._left:

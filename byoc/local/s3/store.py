@@ -4,8 +4,10 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import IO
 
 from byoc.local.s3.blobs import Blobs, Digest, read_pieces
 from byoc.local.s3.catalogue import (
@@ -23,6 +25,7 @@ from byoc.local.s3.uploads import Uploads
 Condition = Callable[[StoredObject | None], None]
 
 _FIRST_ROWS, _MOST_ROWS = 16, 1000  # fetched at a time while walking
+_ATTEMPTS = 10
 _FIND = f"SELECT {OBJECT_COLUMNS}, parts FROM objects WHERE bucket = ? AND key = ?"  # noqa: S608 - constants
 
 
@@ -118,6 +121,18 @@ class ObjectStore:
         """Return an object (NoSuchBucket, NoSuchKey)."""
         if found := self.find(bucket, key):
             return found
+        raise no_such_key(key)
+
+    def open(self, bucket: str, key: str) -> tuple[StoredObject, IO[bytes]]:
+        """Return an object with its bytes, which stay what they are when it is replaced; close them.
+
+        Raises:
+            AwsError: NoSuchBucket, NoSuchKey.
+        """
+        for _ in range(_ATTEMPTS):
+            stored = self.head(bucket, key)
+            with suppress(FileNotFoundError):  # it was replaced between the two
+                return stored, stored.path.open("rb")
         raise no_such_key(key)
 
     def walk(self, bucket: str, prefix: str = "", after: bytes = b"") -> Iterator[StoredObject]:

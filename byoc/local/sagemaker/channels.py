@@ -6,6 +6,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 from byoc.local.errors import AwsError
 from byoc.local.s3.records import StoredObject
@@ -64,7 +65,7 @@ def download(
             for stored, path in objects_of(world, channel):
                 if enough():
                     return
-                _lay(stored, place, path, channel.get("CompressionType") == "Gzip")
+                _lay(world, stored, place, path, channel.get("CompressionType") == "Gzip")
         except (AwsError, OSError, ValueError, EOFError, zlib.error) as error:
             raise DownloadError(f"{text(channel, 'ChannelName')}: {error}") from None
         if (text(channel, "InputMode") or algorithm["TrainingInputMode"]) == "FastFile":
@@ -78,7 +79,7 @@ def download_checkpoints(world: World, job: Mapping[str, object], folder: Path) 
     place = Location(place.bucket, f"{place.key.rstrip('/')}/" if place.key else "")
     try:
         for stored in world.objects.walk(place.bucket, place.key):
-            _lay(stored, folder, stored.key.removeprefix(place.key), unpack=False)
+            _lay(world, stored, folder, stored.key.removeprefix(place.key), unpack=False)
     except (AwsError, OSError, ValueError) as error:
         raise DownloadError(f"checkpoints: {error}") from None
 
@@ -109,7 +110,8 @@ def path_below(prefix: str, key: str) -> str:
 def _objects_of_manifest(world: World, place: Location) -> Iterator[tuple[StoredObject, str]]:
     """Yield what a manifest lists: [{"prefix": "s3://..."}, "path", ...] (AWS, API, S3DataSource)."""
     try:
-        first, *paths = json.loads(world.objects.head(place.bucket, place.key).path.read_bytes())
+        with world.objects.open(place.bucket, place.key)[1] as listed:
+            first, *paths = json.load(listed)
         prefix = location(first["prefix"], f"The prefix in {place.uri}")
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f'{place.uri} is not a list that begins with {{"prefix": ...}}') from error
@@ -121,7 +123,7 @@ def _source(channel: Mapping[str, object]) -> dict[str, object]:
     return structure(structure(channel, "DataSource"), "S3DataSource")
 
 
-def _lay(stored: StoredObject, folder: Path, path: str, unpack: bool) -> None:
+def _lay(world: World, stored: StoredObject, folder: Path, path: str, unpack: bool) -> None:
     path = path.lstrip("/")  # of a key with two slashes together
     target = folder / path
     if ".." in Path(path).parts or "\0" in path:
@@ -130,9 +132,15 @@ def _lay(stored: StoredObject, folder: Path, path: str, unpack: bool) -> None:
         target.mkdir(parents=True, exist_ok=True)  # the console's own mark of an empty folder
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not unpack:
-        shutil.copyfile(stored.path, target)
-        return
-    target = target.with_suffix(_PACKED_ENDINGS.get(target.suffix, target.suffix))
-    with gzip.open(stored.path) as packed, target.open("wb") as plain:
-        shutil.copyfileobj(packed, plain, 1024 * 1024)
+    _, source = world.objects.open(stored.bucket, stored.key)
+    with source:
+        if not unpack:
+            _write(source, target)
+            return
+        with gzip.open(source) as plain:
+            _write(plain, target.with_suffix(_PACKED_ENDINGS.get(target.suffix, target.suffix)))
+
+
+def _write(source: IO[bytes], target: Path) -> None:
+    with target.open("wb") as file:
+        shutil.copyfileobj(source, file, 1024 * 1024)

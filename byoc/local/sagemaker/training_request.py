@@ -9,7 +9,7 @@ from typing import cast
 from byoc.local.errors import AwsError, validation
 from byoc.local.sagemaker.channels import objects_of
 from byoc.local.sagemaker.kinds import now, structure, structures, text
-from byoc.local.sagemaker.metric_watch import patterns_of
+from byoc.local.sagemaker.metric_watch import check_definitions
 from byoc.local.sagemaker.model_data import location
 from byoc.local.sagemaker.refusals import not_here, refuse
 from byoc.local.sagemaker.store import Document
@@ -88,7 +88,7 @@ def _check_algorithm(algorithm: Document) -> None:
         raise validation("AlgorithmSpecification has no TrainingImage. Give the URI of an image.")
     if algorithm["TrainingInputMode"] == "Pipe":
         raise not_here("TrainingInputMode Pipe", "Give File or FastFile.")
-    patterns_of(structures(algorithm, "MetricDefinitions"))
+    check_definitions(structures(algorithm, "MetricDefinitions"))
 
 
 def _check_resources(resources: Document) -> None:

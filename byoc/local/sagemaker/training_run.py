@@ -62,7 +62,8 @@ class TrainingRun:
         self._place = Place(Path(text(job, "Folder")))
         self._stop = threading.Event()
         self._abandoned = False
-        self._metrics = MetricWatch(self._definitions(), self._report)
+        self._stream = f"{self._name}/{_HOST}-{int(world.clock())}"
+        self._metrics = MetricWatch(self._definitions(), self._report, self._warn)
 
     def stop(self) -> None:
         """Have the program stopped, with its grace."""
@@ -133,8 +134,7 @@ class TrainingRun:
         container = self._start(self._spec(), self._world.landlord)
         if container.note:
             _log.warning("training job %s: %s", self._name, container.note)
-        stream = f"{self._name}/{_HOST}-{int(self._world.clock())}"
-        put = partial(self._world.logs.put, LOG_GROUP, stream)
+        put = partial(self._world.logs.put, LOG_GROUP, self._stream)
         relay = Relay(put, self._metrics.hear, self._world.clock)
         relay.follow(container.process.follow())
         try:
@@ -143,6 +143,7 @@ class TrainingRun:
         finally:
             container.process.stop(_ABANDONED_GRACE_S)
             relay.finish()
+            self._metrics.close()
 
     def _watch(self, container: Container) -> Outcome | None:
         """Return how the program was stopped; None where it ended by itself."""
@@ -205,6 +206,10 @@ class TrainingRun:
 
     def _report(self, name: str, value: float, at_s: float) -> None:
         self._world.metrics.put(METRICS, name, value, {"TrainingJobName": self._name}, at_s)
+
+    def _warn(self, warning: str, at_s: float) -> None:
+        _log.warning("training job %s: %s", self._name, warning)
+        self._world.logs.put(LOG_GROUP, self._stream, [(int(at_s * 1000), f"WARNING {warning}")])
 
     def _enter(self, secondary: str) -> None:
         def change(job: Document) -> Document:

@@ -123,6 +123,14 @@ def test_no_key_and_a_wrong_key_are_refused_by_awss_own_codes(fence, headers, pa
         assert refused.value.code == code
 
 
+def test_who_has_the_key_of_an_earlier_life_is_told_how_to_get_the_new_one():
+    for port, remedy in ((4577, 'eval "$(byoc local env)"'), (5000, 'eval "$(byoc local env --port 5000)"')):
+        with pytest.raises(AwsError) as refused:
+            Fence(port, KEY).admit(request(key="AKIASOMEBODYELSESKEY", host=f"127.0.0.1:{port}", **TARGET))
+        assert refused.value.message.startswith("The security token included in the request is invalid.")
+        assert refused.value.message.endswith(remedy)
+
+
 def test_s3_has_codes_of_its_own(fence):
     with pytest.raises(AwsError) as refused:
         fence.admit(request("/bucket/key", key=None, method="GET"))

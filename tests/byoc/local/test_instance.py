@@ -2,16 +2,11 @@
 
 import os
 import stat
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from byoc.local import instance
 from byoc.local.instance import Instance, LocalError
-
-REPO = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -90,6 +85,7 @@ def test_a_folder_that_others_could_read_is_made_private(tmp_path):
     folder.mkdir(mode=0o755)
     assert stat.S_IMODE(instance.private_folder(folder).stat().st_mode) == 0o700
     assert stat.S_IMODE(instance.private_folder(tmp_path / "new" / "er").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
 
 
 def test_a_folder_that_is_somebody_elses_is_refused(tmp_path):
@@ -98,26 +94,6 @@ def test_a_folder_that_is_somebody_elses_is_refused(tmp_path):
     (tmp_path / "link").symlink_to(elsewhere)
     with pytest.raises(LocalError, match="belongs to another user"):
         instance.private_folder(tmp_path / "link")
-
-
-def test_a_folder_is_held_until_its_holder_has_ended(tmp_path):
-    holding = (
-        "import sys; from pathlib import Path; from byoc.local.instance import hold\n"
-        "hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
-    )
-    assert not instance.is_locked(tmp_path)
-    with subprocess.Popen(
-        [sys.executable, "-c", holding, str(tmp_path)],
-        cwd=REPO,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as process:
-        process.stdout.readline()
-        assert instance.is_locked(tmp_path)
-        with pytest.raises(BlockingIOError):
-            instance.hold(tmp_path)
-        process.kill()
-    assert not instance.is_locked(tmp_path)
 
 
 def test_state_lies_in_the_runtime_folder_or_in_a_temporary_one_of_this_user(tmp_path):

@@ -43,6 +43,7 @@ class Lives:
                 self._user = User.of(instance, SageMakerLocal(instance).image("number"))
             assert instance.access_key == self._user.instance.access_key
             yield replace(self._user, instance=instance)
+        self._asked = replace(self._asked, programs={})  # the data remembers them
 
     def kill(self, user: User) -> None:
         """kill -9; see that all that it had started ends."""

@@ -72,7 +72,10 @@ def test_the_checkouts_program_is_found_from_any_folder_in_it(tmp_path):
     ("asked", "told"),
     [
         (Asked(port=0, registry="nonsense"), "the registry is 'nonsense'. Give HOST:PORT"),
-        (Asked(port=0, programs={"model": Path("/nonexistent")}), "--program is 'model=/nonexistent'"),
+        (
+            Asked(port=0, programs={"model": Path("/nonexistent")}),
+            "to be /nonexistent, which is no folder",
+        ),
     ],
 )
 def test_why_an_embedded_one_does_not_start_is_one_line(asked, told):

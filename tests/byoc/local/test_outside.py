@@ -11,9 +11,12 @@ import pytest
 
 from byoc.local import iam
 from byoc.local.cloudwatch import CloudWatchLogs, CloudWatchMetrics
-from byoc.local.ecr import Registry, checked_registry, seed_repository
+from byoc.local.ecr import Ecr, seed_repository
 from byoc.local.errors import AwsError
+from byoc.local.log_cap import MOST_CHARACTERS, MOST_LINES, drop_oldest
+from byoc.local.manifests import stand_in
 from byoc.local.outside import Outside
+from byoc.local.registry import Registry, checked_registry
 from byoc.local.wire import Request
 
 ACCOUNT = "123456789012"
@@ -58,10 +61,21 @@ def registry():
 
 
 @pytest.fixture(scope="module")
-def outside(registry):
+def programs():
+    """The content of each program, by its name."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def outside(registry, programs):
     """One for the module, as moto's state is the process's."""
-    detours = {"iam": iam.simulate, "ecr": Registry(registry, ACCOUNT)}
-    return Outside("us-east-1", "AKIAOURS", detours, [iam.seed_role, lambda found: found.client("sts")])
+
+    def program(name):
+        return stand_in(programs[name]) if name in programs else None
+
+    detours = {"iam": iam.simulate, "ecr": Ecr(program, Registry(registry, ACCOUNT))}
+    seeds = [iam.seed_role, lambda found: found.client("sts")]
+    return Outside("us-east-1", "AKIAOURS", detours, seeds, {"logs": drop_oldest})
 
 
 @pytest.fixture
@@ -183,8 +197,9 @@ def test_ecr_points_at_the_registry(outside, registry):
     assert grant["proxyEndpoint"] == f"http://{registry}"
 
 
-def test_ecr_knows_the_images_that_were_pushed_to_the_registry(outside):
+def test_ecr_knows_the_images_that_were_pushed_to_the_registry_before_any_program(outside, programs):
     ecr = outside.client("ecr")
+    programs["team/model"] = "sha256:0"
     with pytest.raises(ecr.exceptions.RepositoryNotFoundException):
         ecr.describe_images(repositoryName="team/model")
     ecr.create_repository(repositoryName="team/model")
@@ -201,12 +216,22 @@ def test_ecr_knows_the_images_that_were_pushed_to_the_registry(outside):
     ]
 
 
-def test_a_program_has_a_repository_with_an_image(outside):
+def test_a_program_has_a_repository_whose_latest_image_follows_its_folder(outside, programs):
     ecr = outside.client("ecr")
     for _ in range(2):
         seed_repository(ecr, "a-program")
-    (image,) = ecr.describe_images(repositoryName="a-program")["imageDetails"]
-    assert image["imageTags"] == ["latest"]
+    digests = []
+    for content in ("sha256:1", "sha256:1", "sha256:2", "sha256:1"):
+        programs["a-program"] = content
+        (image,) = ecr.describe_images(repositoryName="a-program")["imageDetails"]
+        assert image["imageTags"] == ["latest"]
+        (listed,) = ecr.list_images(repositoryName="a-program")["imageIds"]
+        latest = [{"imageTag": "latest"}]
+        (got,) = ecr.batch_get_image(repositoryName="a-program", imageIds=latest)["images"]
+        manifest = hashlib.sha256(got["imageManifest"].encode()).hexdigest()
+        assert image["imageDigest"] == listed["imageDigest"] == f"sha256:{manifest}"
+        digests.append(image["imageDigest"])
+    assert digests[0] == digests[1] == digests[3] != digests[2]
 
 
 @pytest.mark.parametrize("registry", ["http://127.0.0.1:5000", "127.0.0.1", "", "host:port"])
@@ -224,6 +249,29 @@ def test_logs_come_out_as_they_were_put(outside):
     logs.put(group, stream, [(at_ms + 1, "second"), (at_ms, "first"), (at_ms + 2, "")])
     events = outside.client("logs").get_log_events(logGroupName=group, logStreamName=stream)["events"]
     assert [event["message"] for event in events] == ["first", "second", " "]
+
+
+def kept_in_stream(outside, group):
+    events = outside.client("logs").get_log_events(logGroupName=group, logStreamName="s", startFromHead=True)
+    return [event["message"] for event in events["events"]]
+
+
+def test_of_a_log_without_end_the_newest_lines_stay(outside):
+    at_ms, group = 1_795_000_000_000, "/aws/sagemaker/TrainingJobs/lines"
+    CloudWatchLogs(outside).put(group, "s", [(at_ms, str(number)) for number in range(MOST_LINES + 500)])
+    kept = kept_in_stream(outside, group)
+    assert kept[-1] == str(MOST_LINES + 499)
+    assert MOST_LINES // 2 <= len(kept) <= MOST_LINES
+
+
+def test_of_a_log_with_long_lines_as_many_stay_as_there_is_room_for(outside):
+    at_ms, group, line = 1_795_000_000_000, "/aws/sagemaker/TrainingJobs/long", "x" * 200_000
+    logs = CloudWatchLogs(outside)
+    for number in range(10):
+        logs.put(group, "s", [(at_ms, f"{number}{line}")] * 5)
+    kept = kept_in_stream(outside, group)
+    assert kept[-1].startswith("9")
+    assert MOST_CHARACTERS / 4 < sum(map(len, kept)) <= MOST_CHARACTERS
 
 
 def test_a_metric_comes_out_as_it_was_put(outside):

@@ -146,6 +146,20 @@ def test_what_is_trained_is_served(aws, tmp_path):
     assert [event["message"] for event in told["events"]] == ["loss=0.25;"]
 
 
+def test_after_an_edit_ecr_has_another_image_of_the_program(aws, tmp_path):
+    def digest():
+        (image,) = ecr.describe_images(repositoryName="edited", imageIds=[{"imageTag": "latest"}])[
+            "imageDetails"
+        ]
+        return image["imageDigest"]
+
+    folder, ecr = number_program(tmp_path / "edited"), aws.client("ecr")
+    aws.add_program("edited", folder)
+    first, again = digest(), digest()
+    (folder / "serve").write_text("#!/bin/sh\n")
+    assert first == again != digest()
+
+
 def test_embedded_it_ends_with_its_parent_however_that_dies():
     source = (
         "import os, sys; from byoc.local.launch import Asked, embedded\n"

@@ -15,6 +15,7 @@ class Bucket:
 
     def __init__(self, folder):
         self._file = folder / "upload"
+        self.new = folder / "new"
         self.objects = ObjectStore(folder / "objects")
         self.objects.create_bucket("bucket")
 
@@ -57,6 +58,42 @@ def archive(**members):
             member.size = len(body)
             tar.addfile(member, io.BytesIO(body))
     return made.getvalue()
+
+
+@pytest.fixture
+def replaced_at_the_last_moment(bucket, monkeypatch):
+    """Have every object replaced by one with other data between its being found and its being opened."""
+    found = bucket.objects.head
+
+    def replace(name, key):
+        stored = found(name, key)
+        if stored.path.read_bytes() != b"newer":
+            bucket.put(key, b"newer")
+        return stored
+
+    monkeypatch.setattr(bucket.objects, "head", replace)
+
+
+@pytest.mark.usefixtures("replaced_at_the_last_moment")
+def test_an_object_that_is_replaced_while_it_is_fetched_is_the_old_one_or_the_new(bucket, laid_out):
+    bucket.put("v1/w.bin", b"older")
+    assert laid_out(ModelDataSource=source("s3://bucket/v1/")) == {"w.bin": b"newer"}
+    with pytest.raises(ModelDataError, match="Failed to extract model data archive"):
+        lay_out(bucket.objects, {"ModelDataUrl": bucket.put("model.tar.gz", archive(a=b"1"))}, bucket.new)
+
+
+def test_an_object_that_goes_away_while_a_prefix_is_fetched_is_named(bucket, laid_out, monkeypatch):
+    for key in ("v1/a", "v1/b"):
+        bucket.put(key)
+    opened = bucket.objects.open
+
+    def open_and_remove(name, key):
+        bucket.objects.remove(name, "v1/b")
+        return opened(name, key)
+
+    monkeypatch.setattr(bucket.objects, "open", open_and_remove)
+    with pytest.raises(ModelDataError, match="v1/b went away meanwhile"):
+        laid_out(ModelDataSource=source("s3://bucket/v1/"))
 
 
 def test_no_model_data_is_an_empty_folder(laid_out):

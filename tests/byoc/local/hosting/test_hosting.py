@@ -5,12 +5,13 @@ import re
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ClientError
 
 from byoc.local.errors import AwsError
-from byoc.local.hosting.instance import failure_reason
+from byoc.runtime import readiness
 from processes import alive, eventually, processes_with
 
 SAYS_ITS_MODEL = """
@@ -29,6 +30,16 @@ def invoke(body, headers):
     Path("ill").touch()
     return 200, str(os.getpid()).encode()
 os.chdir(os.environ["TMPDIR"])
+"""
+
+HANGS = """
+hung = []
+def invoke(body, headers):
+    hung.append(body)
+    time.sleep(60)
+def ping():
+    time.sleep(60 * len(hung))
+    return 200, b""
 """
 
 
@@ -91,6 +102,12 @@ def call(runtime, endpoint, body=b"0"):
     return runtime.invoke_endpoint(EndpointName=endpoint, Body=body)["Body"].read().decode()
 
 
+def refusal_of(runtime, endpoint):
+    with pytest.raises(ClientError) as raised:
+        call(runtime, endpoint)
+    return raised.value.response["Error"]["Code"]
+
+
 def test_an_endpoint_answers_once_it_is_in_service(account, runtime, version):
     made = account.endpoint("first", version("v1"))
     assert made["EndpointStatus"] == "InService", made
@@ -139,14 +156,14 @@ def test_a_call_under_way_is_answered_before_its_program_is_ended(account, runti
     assert answers == ["v1"]
 
 
-def test_a_program_that_ends_while_it_starts_fails_at_once_with_status_and_last_lines(account):
+def test_a_program_that_ends_while_it_starts_fails_at_once_and_its_own_last_word_comes_first(account):
     account.programs.add("ends", ENDS_AT_ONCE)
     failed = account.endpoint("first", account.config("v1", image="ends"))
     assert failed["EndpointStatus"] == "Failed"
     assert failed["FailureReason"] == (
+        "cannot read the model. The program ended with status 3. "
         "The primary container for production variant AllTraffic did not pass the ping health check. "
-        "Please check CloudWatch logs for this endpoint. The program ended with status 3. "
-        "Its last lines: cannot read the model"
+        "Please check CloudWatch logs for this endpoint."
     )
     assert "cannot read the model" in account.logs.of("first")
     assert not running(account)
@@ -158,13 +175,6 @@ def test_a_program_that_is_not_ready_in_time_fails_with_what_its_ping_says(accou
     failed = account.endpoint("first", account.config("v1", patience, image="loads"))
     assert failed["EndpointStatus"] == "Failed"
     assert "After 0.5 s /ping answered 503: still loading." in failed["FailureReason"]
-
-
-def test_a_reason_is_never_longer_than_aws_has_it_and_ends_with_the_last_line():
-    reason = failure_reason("AllTraffic", "The program ended with status 1.", ["x" * 2000, "the end"])
-    assert len(reason) == 1024
-    assert reason.endswith("x\nthe end")
-    assert len(failure_reason("AllTraffic", "y" * 2000, ["the end"])) == 1024
 
 
 def test_model_data_that_has_gone_since_the_model_was_made_fails_the_endpoint(account, version):
@@ -204,7 +214,7 @@ def test_a_version_that_cannot_load_is_rolled_back_while_the_old_one_answers_on(
         assert eventually(lambda: len(caller.answers) > seen)
     assert settled["EndpointStatus"] == "InService"
     assert settled["EndpointConfigName"] == "v1"
-    assert "cannot read the model" in settled["FailureReason"]
+    assert settled["FailureReason"].startswith("cannot read the model. The program ended with status 3.")
     assert not caller.errors
     assert set(caller.answers) == {"v1"}
     assert len(running(account)) == 1
@@ -242,6 +252,24 @@ def test_a_program_that_stays_unhealthy_is_replaced(account, runtime):
     assert eventually(lambda: running(account) not in ([before], []))
     assert eventually(lambda: account.hosting.routes.upstreams("first"))
     assert not (account.world.folder / "endpoints" / before).exists()
+
+
+def test_a_program_that_hangs_is_replaced_though_it_has_calls(account, runtime, monkeypatch):
+    monkeypatch.setattr(readiness, "PING_TIMEOUT_S", 0.1)
+    account.programs.add("hangs", HANGS)
+    account.tempo = replace(account.tempo, busy_s=0.5)
+    account.restart()
+    account.endpoint("first", account.config("v1", image="hangs"))
+    (before,) = running(account)
+    refused = []
+    began = time.monotonic()
+    caller = threading.Thread(target=lambda: refused.append(refusal_of(runtime, "first")))
+    caller.start()
+    assert eventually(lambda: running(account) not in ([before], []))
+    assert time.monotonic() - began > account.tempo.busy_s
+    caller.join()
+    assert refused == ["ModelError"]
+    assert eventually(lambda: account.hosting.routes.upstreams("first"))
 
 
 def test_an_endpoint_under_way_is_neither_changed_nor_deleted(account):
@@ -367,6 +395,46 @@ def test_an_update_that_fails_after_a_restart_starts_what_ran_before(account, ru
     assert (settled["EndpointStatus"], settled["EndpointConfigName"]) == ("InService", "v1")
     assert "cannot read the model" in settled["FailureReason"]
     assert call(runtime, "first") == "v1"
+
+
+def test_an_endpoint_whose_program_is_missing_after_a_restart_comes_back_with_it(account, runtime, version):
+    account.endpoint("first", version("v1"))
+    programs = account.programs.images.copy()
+    for _ in range(2):
+        account.programs.images.clear()
+        account.restart()
+        failed = account.settled("first")
+        assert failed["EndpointStatus"] == "Failed"
+        assert failed["FailureReason"].startswith("There is no image says-its-model.")
+        assert failed["FailureReason"].endswith("the next start of the local SageMaker tries again.")
+    account.programs.images.update(programs)
+    account.restart()
+    assert account.describe("first")["EndpointStatus"] == "Updating"
+    assert account.settled("first")["EndpointStatus"] == "InService"
+    assert "FailureReason" not in account.describe("first")
+    assert call(runtime, "first") == "v1"
+
+
+def test_an_endpoint_that_was_never_in_service_stays_failed(account):
+    account.programs.add("ends", ENDS_AT_ONCE)
+    failed = account.endpoint("first", account.config("v1", image="ends"))
+    account.programs.add("ends")
+    account.restart()
+    assert account.describe("first") == failed
+
+
+def test_an_update_whose_both_sides_fail_after_a_restart_tells_both_reasons(account, version):
+    account.endpoint("first", version("v1"))
+    account.programs.add("loads", IS_NEVER_READY)
+    config = account.config("v2", image="loads")
+    account.ask("UpdateEndpoint", EndpointName="first", EndpointConfigName=config)
+    account.hosting.close()
+    account.programs.add("loads", ENDS_AT_ONCE)
+    del account.programs.images["says-its-model"]
+    account.restart()
+    reason = account.settled("first")["FailureReason"]
+    assert reason.startswith("There is no image says-its-model.")
+    assert "cannot read the model" in reason
 
 
 def test_all_programs_end_together_and_in_time(account):

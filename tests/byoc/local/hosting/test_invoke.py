@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
+from byoc.local.hosting.connection import MOST_HEAD_BYTES
 from byoc.local.hosting.invoke import InvokePlane
 from byoc.local.hosting.routes import Routes
 from byoc.local.hosting.upstream import MOST_BYTES, Upstream
@@ -227,12 +228,12 @@ def test_a_call_whose_answer_had_begun_is_never_repeated(program, routes):
     code, said = refusal(call(routes, b"1", b"2", patience_s=0.2))
     assert code == "ModelError"
     assert "timed out" in said["Message"]
-    served = program(OK, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n4", closing=True)
+    served = program(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n4", closing=True)
     route(routes, served.dial)
-    code, said = refusal(call(routes, b"1", b"2"))
+    code, said = refusal(call(routes))
     assert code == "ModelError"
     assert said["OriginalMessage"] == "the answer was cut short."
-    assert [request[-1:] for request in served.requests] == [b"1", b"2"]
+    assert len(served.requests) == 1
 
 
 def test_a_call_that_ends_its_program_is_not_sent_to_the_next_one(program, routes):
@@ -253,6 +254,30 @@ def test_a_program_that_hangs_up_on_a_fresh_connection_is_an_error_of_the_model(
 def test_what_is_not_http_is_an_error_of_the_model(program, routes):
     route(routes, program(b"220 mail.example ESMTP\r\n").dial)
     assert "not HTTP/1.1" in refusal(call(routes))[1]["OriginalMessage"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"X-Long: %s\r\n" % (b"x" * MOST_HEAD_BYTES),
+        b"X-Long: %s" % (b"x" * 2 * MOST_HEAD_BYTES),
+        b"".join(b"X-%d: x\r\n" % number for number in range(501)),
+    ],
+    ids=["long", "without end", "many"],
+)
+def test_an_answer_with_too_much_of_a_head_is_an_error_of_the_model(program, routes, head):
+    route(routes, program(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%s\r\n\r\n" % head).dial)
+    assert "not HTTP/1.1: its head has more than 65536 bytes" in refusal(call(routes))[1]["OriginalMessage"]
+
+
+def test_no_idle_connection_is_kept_to_a_program_that_is_taken_away(program, routes):
+    served = program()
+    route(routes, served.dial)
+    (upstream,) = routes.upstreams("e")
+    call(routes)
+    upstream.close()
+    assert call(routes, b"1", b"2").body == b"42"
+    assert (len(served.requests), served.connections) == (3, 3)
 
 
 def test_an_instance_that_takes_no_connection_is_passed_over(program, routes):

@@ -316,3 +316,18 @@ def test_what_is_another_users_does_not_keep_a_job_from_its_end(monkeypatch, sta
     start('mkdir "$ml/deep"; sleep 0.5')
     monkeypatch.setattr("pathlib.Path.chmod", refuse)
     assert ended()["TrainingJobStatus"] == "Completed"
+
+
+def test_a_metric_that_is_searched_for_without_end_does_not_hold_its_job_up(
+    monkeypatch, world, start, ended, job_request, caplog
+):
+    monkeypatch.setattr("byoc.local.sagemaker.metric_watch.SLOW_S", 0.1)
+    definitions = [{"Name": "bad", "Regex": "^(a+)+$"}, {"Name": "loss", "Regex": "loss=(.*)"}]
+    algorithm = {**job_request["AlgorithmSpecification"], "MetricDefinitions": definitions}
+    start(f"echo {'a' * 40}!; echo loss=0.5", AlgorithmSpecification=algorithm)
+    job = ended()
+    assert job["TrainingJobStatus"] == "Completed"
+    assert [one["MetricName"] for one in job["FinalMetricDataList"]] == ["loss"]
+    told = "The metric bad is looked for no more"
+    assert any(line.startswith(f"WARNING {told}") for line in world.logs.lines())
+    assert told in caplog.text
