@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from byoc.aws import connect, explained
+from byoc.aws import connect
 from byoc.cli import main
 from byoc.config import FILE, Target, flags, read
 from byoc.deploy.invoke import body_of, content_type_of, invoke, print_answer, sample_of
@@ -18,8 +18,7 @@ from byoc.deploy.invoke import body_of, content_type_of, invoke, print_answer, s
 @click.option("--accept", help="such as text/csv; default: the container's own")
 @click.option("--calls", type=click.IntRange(1), default=1, help="ask so often, and say the median latency")
 @click.option("--config", type=Path, default=Path(__file__).with_name(FILE), help=f"instead of {FILE}")
-@flags(Target, "dummy_data", "smoke_file")
-@explained()
+@flags(Target, "account", "dummy_data", "smoke_file")
 def test_endpoint(  # noqa: PLR0913 - one for each option
     *,
     endpoint: str | None,
@@ -33,10 +32,11 @@ def test_endpoint(  # noqa: PLR0913 - one for each option
     """Send a sample request to ENDPOINT, by default that of endpoint.toml, and print the answer."""
     target = read(Target, config, {**given, "name": endpoint or given["name"]})
     path = Path(file) if file else sample_of(target)
+    sent_as = content_type or content_type_of(path)
     body = body_of(path)
     aws = connect(target.region, target.profile)
-    sent_as = content_type or content_type_of(path)
-    answers = [invoke(aws, target.name, body, sent_as, accept) for _ in range(calls)]
+    with aws.explained():
+        answers = [invoke(aws, target.name, body, sent_as, accept) for _ in range(calls)]
     print_answer(answers, target.name, aws)
 
 

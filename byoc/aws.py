@@ -2,8 +2,9 @@
 
 import ipaddress
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,15 +16,21 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
     NoCredentialsError,
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
+    ReadTimeoutError,
+    SSOError,
+    TokenRetrievalError,
 )
 
+from byoc import remedies
 from byoc.errors import ByocError
+from byoc.remedies import Remedies
 
 SERVICES = ("sts", "iam", "s3", "ecr", "logs", "sagemaker", "sagemaker-runtime")
 
@@ -32,16 +39,20 @@ SERVICES = ("sts", "iam", "s3", "ecr", "logs", "sagemaker", "sagemaker-runtime")
 _RUNTIME = Config(connect_timeout=10, read_timeout=70, retries={"total_max_attempts": 1, "mode": "standard"})
 _OTHERS = Config(connect_timeout=10, read_timeout=60, retries={"total_max_attempts": 6, "mode": "standard"})
 
-_LOG_IN = "Log in again (aws sso login, or aws configure), or name another --profile."
-_REMEDIES = {
-    "AccessDenied": "Have it allowed in the caller's policy.",
-    "AccessDeniedException": "Have it allowed in the caller's policy.",
-    "ExpiredToken": _LOG_IN,
-    "ExpiredTokenException": _LOG_IN,
-    "InvalidClientTokenId": _LOG_IN,
-    "UnrecognizedClientException": _LOG_IN,
-    "InvalidSignatureException": _LOG_IN,
-    "SignatureDoesNotMatch": _LOG_IN,
+# Each service has a code of its own for the same.
+_DENIED = ("AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")
+_BAD_CREDENTIALS = (
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+)
+_OTHER_REMEDIES = {
     "ResourceLimitExceeded": "Ask Service Quotas for more, or choose another instance type.",
     "ThrottlingException": "Run it again in a minute.",
 }
@@ -66,10 +77,16 @@ class Where:
 
 
 class Aws:
-    """A boto3 session and its clients, each made once."""
+    """A boto3 session and its clients, each made once.
 
-    def __init__(self, session: boto3.session.Session) -> None:
+    Args:
+        session: all come from it.
+        home: the region that the environment names; on this machine there is no other.
+    """
+
+    def __init__(self, session: boto3.session.Session, home: str | None = None) -> None:
         self.session = session
+        self._home = home
         self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
@@ -90,6 +107,22 @@ class Aws:
         """Where SageMaker's own calls go."""
         return str(self.client("sagemaker").meta.endpoint_url)
 
+    @property
+    def options(self) -> str:
+        """What the aws CLI needs to reach what we reach, each option with a space before it."""
+        profile = self.session.profile_name
+        given = {"--region": self.region, "--profile": "" if profile == "default" else profile}
+        return "".join(f" {option} {shlex.quote(value)}" for option, value in given.items() if value)
+
+    @property
+    def remedies(self) -> Remedies:
+        """What to do here about what is missing or refused."""
+        return _remedies_at(self.url)
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Do as explained does, with the remedies of where the calls go."""
+        return explained(lambda: self.remedies)
+
     @cached_property
     def local(self) -> bool:
         """Whether this is a stand-in on this machine.
@@ -109,8 +142,18 @@ class Aws:
         return bool(here)
 
     def where(self) -> Where:
-        """Ask STS who calls, and return it with where the calls go."""
+        """Ask STS who calls, and return it with where the calls go.
+
+        Raises:
+            AwsRefusalError: they go in part to this machine, or there to another region than its own.
+            botocore.exceptions.ClientError: STS refuses.
+        """
         local = self.local
+        if local and self._home and self._home != self.region:
+            raise AwsRefusalError(
+                f"region is {self.region}, and the local SageMaker at {self.url} is in {self._home} "
+                f"(AWS_REGION). Leave region out of endpoint.toml and the flags."
+            )
         identity = self.client("sts").get_caller_identity()
         partition = identity["Arn"].split(":")[1]
         return Where(identity["Account"], self.region, self.url, local, partition)
@@ -126,12 +169,12 @@ def connect(
     Raises:
         AwsRefusalError: there is no such profile, or no region.
     """
-    with explained():
-        region = region or environ.get("AWS_REGION")
-        session = boto3.session.Session(region_name=region, profile_name=profile)
+    home = environ.get("AWS_REGION")
+    with explained(lambda: _remedies_by(environ)):
+        session = boto3.session.Session(region_name=region or home, profile_name=profile)
         if not session.region_name:
             raise NoRegionError
-    return Aws(session)
+    return Aws(session, home)
 
 
 def refused(error: Exception, *codes: str) -> bool:
@@ -151,7 +194,12 @@ def is_missing(error: Exception) -> bool:
 
 def is_denied(error: Exception) -> bool:
     """Return whether the caller may not do this."""
-    return refused(error, "AccessDenied", "AccessDeniedException", "403", "UnauthorizedOperation")
+    return refused(error, *_DENIED)
+
+
+def is_unsettled(error: Exception) -> bool:
+    """Return whether AWS may only not know yet what was made a moment ago, such as a role or a model."""
+    return is_missing(error) or (refused(error, "ValidationException") and "assume role" in str(error))
 
 
 def is_loopback(url: str) -> bool:
@@ -163,9 +211,21 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def _remedies_at(url: str) -> Remedies:
+    return remedies.local(urlsplit(url).port) if is_loopback(url) else remedies.AWS
+
+
+def _remedies_by(environ: Mapping[str, str] = os.environ) -> Remedies:
+    """Return the remedies of where an environment leads, as far as it alone says so."""
+    return _remedies_at(environ.get("AWS_ENDPOINT_URL", ""))
+
+
 @contextmanager
-def explained() -> Iterator[None]:
+def explained(here: Callable[[], Remedies] = _remedies_by) -> Iterator[None]:
     """Raise what boto3 raises within as an AwsRefusalError, for the person at the keyboard.
+
+    Args:
+        here: returns the remedies of where the calls go; Aws.explained knows it best.
 
     Raises:
         AwsRefusalError: with the operation, AWS's own words, and what to do.
@@ -175,22 +235,40 @@ def explained() -> Iterator[None]:
     except ClientError as error:
         told = error.response.get("Error", {})
         code, message = told.get("Code", "no code"), (told.get("Message") or "no reason given").rstrip(".")
-        remedy = _REMEDIES.get(code, "")
-        _raise(error, f"{error.operation_name} was refused: {message} ({code}). {remedy}".rstrip())
-    except (NoCredentialsError, PartialCredentialsError) as error:
-        _raise(error, f"{error}. {_LOG_IN}")
-    except ProfileNotFound as error:
-        _raise(error, f"{error}. The profiles are in ~/.aws/config: aws configure list-profiles.")
-    except NoRegionError as error:
-        _raise(error, "No region is given. Set region in endpoint.toml, --region or AWS_REGION.")
-    except (EndpointConnectionError, HTTPClientError) as error:
-        _raise(error, f"{str(error).rstrip('.')}. Is the network up, and a local SageMaker still running?")
+        _raise(error, f"{error.operation_name} was refused: {message} ({code})", _remedy_of(code, here()))
     except (BotoCoreError, Boto3Error) as error:
-        _raise(error, f"{str(error).rstrip('.')}.")
+        _raise(error, str(error).rstrip("."), _remedy_against(error, here()))
 
 
-def _raise(error: Exception, text: str) -> None:
-    refusal = AwsRefusalError(text)
+def _remedy_of(code: str, here: Remedies) -> str:
+    if code in _DENIED:
+        return here.denied
+    return here.log_in if code in _BAD_CREDENTIALS else _OTHER_REMEDIES.get(code, "")
+
+
+def _remedy_against(error: Exception, here: Remedies) -> str:
+    match error:
+        case (
+            NoCredentialsError()
+            | PartialCredentialsError()
+            | CredentialRetrievalError()
+            | SSOError()
+            | TokenRetrievalError()
+        ):
+            return here.credentials
+        case ProfileNotFound():
+            return here.profile
+        case NoRegionError():
+            return here.region
+        case ReadTimeoutError():
+            return "It may still be at work: its log has more."
+        case EndpointConnectionError() | HTTPClientError():
+            return here.unreachable
+    return ""
+
+
+def _raise(error: Exception, what: str, remedy: str) -> None:
+    refusal = AwsRefusalError(f"{what}. {remedy}".rstrip())
     for note in getattr(error, "__notes__", []):
         refusal.add_note(note)
     raise refusal from error

@@ -38,7 +38,7 @@ def _key(what: str, allowed: str, default: Any = ..., **constraints: Any) -> Any
 
 
 class Target(BaseModel):
-    """Which endpoint, where it is, and what to send it: all that test_endpoint.py reads."""
+    """Which endpoint, where it is, and what to send it: all that is needed once it is there."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -54,6 +54,9 @@ class Target(BaseModel):
         pattern=r"^[a-z]{2,}(-[a-z]+)+-\d$",
     )
     profile: str | None = _key("the profile of ~/.aws/config", "its name", None, min_length=1)
+    account: str | None = _key(
+        "the only account to act in", "its 12 digits, in quotes", None, pattern=r"^\d{12}$"
+    )
     dummy_data: Path = _key("the folder of sample requests", "the path of a folder", Path("dummy_data"))
     smoke_file: Path | None = _key(
         "what the endpoint is asked when it is up; by default the first of dummy_data",
@@ -86,9 +89,6 @@ class Spec(Target):
         "the role that SageMaker assumes, by name or ARN",
         "a name, such as SageMakerExecutionRole, or arn:aws:iam::...:role/...",
         pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/\S+|[A-Za-z0-9+=,.@_-]{1,64})$",
-    )
-    account: str | None = _key(
-        "the only account to act in", "its 12 digits, in quotes", None, pattern=r"^\d{12}$"
     )
     instance_type: str = _key(
         "the endpoint's instances",

@@ -8,11 +8,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from byoc.errors import DemoError, ReaderGoneError
+from byoc.deploy.apply import EXISTS
+from byoc.errors import DemoError, ProgramError, ReaderGoneError
 from byoc.local.instance import Instance, LocalError
 from byoc.local.launch import Asked, embedded
 from byoc.predictions import answers_in, judge, labels_in, list_of, requests_in, table_of
@@ -25,6 +26,7 @@ from byoc.stages import Stage, Stages
 PROGRAM = Path("container", "custom_algorithm")
 ENDPOINT = "byoc-demo"
 CALLS = 50
+_DOOR_LINES = 100
 STAGES = ("Local SageMaker", "Train", "Upload", "Deploy", "Predict", "Delete")
 # Not the user's own endpoint.toml, which may name an account and a profile of theirs.
 CONFIG = """name = "{endpoint}"
@@ -114,10 +116,11 @@ def run_demo(repo: Path, stages: Stages | None = None, *, direct: bool = False) 
             train_model(demo, stage)
         with stages.stage("Upload") as stage:
             version = upload_model(demo, stage, aws, instance.bucket)
-        with stages.stage("Deploy") as stage:
-            deploy(demo, stage, aws, [*version.flags, *(["--direct"] if direct else [])])
-        with stages.stage("Predict") as stage:
-            table = predict(demo, stage, aws)
+        with endpoint_log_kept(demo, aws):
+            with stages.stage("Deploy") as stage:
+                deploy(demo, stage, aws, [*version.flags, *(["--direct"] if direct else [])])
+            with stages.stage("Predict") as stage:
+                table = predict(demo, stage, aws)
         with stages.stage("Delete") as stage:
             delete_endpoint(demo, stage, aws)
     stages.say()
@@ -138,6 +141,23 @@ def local_sagemaker(demo: Demo) -> Iterator[Instance]:
             yield instance
     except LocalError as error:
         raise DemoError(str(error)) from error
+
+
+@contextmanager
+def endpoint_log_kept(demo: Demo, aws: Mapping[str, str]) -> Iterator[None]:
+    """When a program of the block fails, keep the endpoint's log, which ends with the local SageMaker."""
+    try:
+        yield
+    except ProgramError as error:
+        words = ["logs", "filter-log-events", "--log-group-name", f"/aws/sagemaker/Endpoints/{ENDPOINT}"]
+        words += ["--query", "events[].[message]", "--output", "text"]
+        with suppress(ProgramError), demo.python("endpoint", "-m", "awscli", *words, environment=aws) as log:
+            log.finish()
+            error.add_note(f"The endpoint's log is {log.command.log}.")
+        error.add_note(
+            "The demo's local SageMaker has ended, and all that was in it; no aws command reaches it."
+        )
+        raise
 
 
 def train_model(demo: Demo, stage: Stage) -> None:
@@ -169,8 +189,19 @@ def deploy(demo: Demo, stage: Stage, aws: Mapping[str, str], chosen: Sequence[st
     demo.config.write_text(CONFIG.format(endpoint=ENDPOINT, dummy_data=dummy_data))
     door = ["generate_endpoint.py", "--config", str(demo.config), "--yes", *chosen]
     with demo.python("generate_endpoint.py", *door, environment=aws) as process:
-        lines = process.finish(lambda line: stage.progress(told_in(line.strip())))
+        try:
+            lines = process.finish(lambda line: stage.progress(told_in(line.strip())))
+        except ProgramError as error:
+            raise ProgramError(failure_in(process.last_lines(_DOOR_LINES), process.command.log)) from error
     stage.result = next(line for line in lines if line.startswith("Endpoint ")).partition(". ")[0]
+
+
+def failure_in(lines: Sequence[str], log: Path) -> str:
+    """Return what generate_endpoint.py says of its failure, without its advice on what it left."""
+    begins = [number for number, line in enumerate(lines) if line.startswith("generate_endpoint.py: ")]
+    said = [told_in(line) for line in lines[begins[-1] if begins else -10 :]]
+    ends = said.index(EXISTS) if EXISTS in said else len(said)
+    return "\n".join([*said[:ends], f"Its whole log: {log}"])
 
 
 def predict(demo: Demo, stage: Stage, aws: Mapping[str, str]) -> str:

@@ -1,9 +1,10 @@
 """The one door to the SageMaker SDK: fits the dummy Estimator, with v2's Estimator or v3's ModelTrainer."""
 
+import importlib
 import importlib.metadata
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,8 @@ from byoc.errors import ByocError
 
 # What endpoint.toml says is all: no defaults from a file of the SDK's own, and no telemetry.
 _CONFIG = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+# An event of botocore's clients; those that are made of a session hear what was registered with it before.
+_CREATING = "provide-client-params.sagemaker.CreateTrainingJob"
 
 
 class SdkError(ByocError):
@@ -56,22 +59,54 @@ def major_version() -> int:
         ) from None
 
 
-def start(aws: Aws, fit: Fit, now: datetime) -> str:
+def load() -> None:
+    """Import the SDK, which takes seconds.
+
+    Raises:
+        SdkError: it is not installed.
+    """
+    os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
+    for logger in ("sagemaker", "sagemaker.config"):  # its own progress would go between ours
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
+    importlib.import_module("sagemaker.estimator" if major_version() == 2 else "sagemaker.train")
+
+
+def start(aws: Aws, fit: Fit, now: datetime, check: Callable[[], None] = lambda: None) -> str:
     """Start the training job, and return its name without waiting for it.
+
+    Args:
+        aws: where.
+        fit: the job.
+        now: its name ends in it.
+        check: called at the last moment before it is asked for; raises to have none.
 
     Raises:
         SdkError: the SDK is not installed, or refuses the job.
         botocore.exceptions.ClientError: AWS does.
     """
-    os.environ.setdefault("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
-    for logger in ("sagemaker", "sagemaker.config"):  # its own progress would go between ours
-        logging.getLogger(logger).setLevel(logging.CRITICAL)
-    if major_version() == 2:
-        return _start_with_estimator(aws, fit, f"{fit.base_name}-{now:%Y%m%d%H%M%S}")
-    return _start_with_model_trainer(aws, fit)
+    load()
+    begin = _fit_estimator if major_version() == 2 else _train_with_model_trainer
+    names: list[str] = []  # ModelTrainer makes the name itself, and does not say it in public
+
+    def about_to_create(params: Mapping[str, str], **_: object) -> None:
+        check()
+        names.append(params["TrainingJobName"])
+
+    # Of the client that is there, and of those that the SDK makes of the session.
+    emitters = (aws.client("sagemaker").meta.events, aws.session.events)
+    for events in emitters:
+        events.register(_CREATING, about_to_create)
+    try:
+        begin(aws, fit, now)
+    finally:
+        for events in emitters:
+            events.unregister(_CREATING, about_to_create)
+    if not names:
+        raise SdkError(f"The SageMaker SDK started no job whose name begins with {fit.base_name}.")
+    return names[-1]
 
 
-def _start_with_estimator(aws: Aws, fit: Fit, name: str) -> str:
+def _fit_estimator(aws: Aws, fit: Fit, now: datetime) -> None:
     from sagemaker.estimator import Estimator
     from sagemaker.inputs import TrainingInput
     from sagemaker.session import Session
@@ -95,11 +130,10 @@ def _start_with_estimator(aws: Aws, fit: Fit, name: str) -> str:
         ),
     )
     inputs = {channel: TrainingInput(uri) for channel, uri in fit.inputs.items()}
-    estimator.fit(inputs or None, job_name=name, wait=False, logs=False)
-    return name
+    estimator.fit(inputs or None, job_name=f"{fit.base_name}-{now:%Y%m%d%H%M%S}", wait=False, logs=False)
 
 
-def _start_with_model_trainer(aws: Aws, fit: Fit) -> str:
+def _train_with_model_trainer(aws: Aws, fit: Fit, _now: datetime) -> None:
     from sagemaker.core.helper.iam_role_resolver import RoleValidationError
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.shapes import Tag
@@ -132,14 +166,3 @@ def _start_with_model_trainer(aws: Aws, fit: Fit) -> str:
         raise SdkError(f"The SageMaker SDK refuses the role {fit.role_arn}: {error}") from error
     inputs = [InputData(channel_name=channel, data_source=uri) for channel, uri in fit.inputs.items()]
     trainer.train(input_data_config=inputs, wait=False, logs=False)
-    return _newest_job(aws, fit.base_name)
-
-
-def _newest_job(aws: Aws, base_name: str) -> str:
-    """Return the name that ModelTrainer gave to the job, which it does not say in public."""
-    jobs = aws.client("sagemaker").list_training_jobs(
-        NameContains=base_name, SortBy="CreationTime", SortOrder="Descending", MaxResults=1
-    )["TrainingJobSummaries"]
-    if not jobs:
-        raise SdkError(f"The SageMaker SDK started no job whose name begins with {base_name}.")
-    return str(jobs[0]["TrainingJobName"])

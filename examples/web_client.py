@@ -20,7 +20,7 @@ from typing import Any
 import boto3
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 # The model has not seen the request, or another instance will take it: it is sent again. A ModelError is the
 # model's own answer, and after a read timeout it may still be at work: neither is.
@@ -121,5 +121,21 @@ def _raise_what_is_final(error: Exception) -> None:
         raise error
 
 
+def main(arguments: list[str]) -> int:
+    """Send rows from standard input, as JSON, to an endpoint; print the answer, return the exit status."""
+    if len(arguments) != 1:
+        print("usage: python web_client.py ENDPOINT < rows.json", file=sys.stderr)
+        return 2
+    try:
+        print(json.dumps(Endpoint(arguments[0]).predict(json.load(sys.stdin))))
+    except ValueError as error:
+        print(f"web_client.py: what was given, or came back, is no JSON: {error}", file=sys.stderr)
+        return 1
+    except (ModelFailedError, BotoCoreError, ClientError) as error:
+        print(f"web_client.py: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    print(json.dumps(Endpoint(sys.argv[1]).predict(json.load(sys.stdin))))
+    sys.exit(main(sys.argv[1:]))

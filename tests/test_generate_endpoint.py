@@ -123,7 +123,12 @@ def test_the_dummy_estimator_pulls_what_was_piped_in_and_the_endpoint_answers(wo
     assert made.returncode == 0, made.stdout + made.stderr
     told = made.stdout.splitlines()
     assert told[0] == f"LOCAL: account 123456789012, region us-east-1, {world.url}"
-    assert told[-1] == "Delete it: aws sagemaker delete-endpoint --endpoint-name piped --region us-east-1"
+    region = "--region us-east-1"
+    assert told[-3:] == [
+        f"Delete it: aws sagemaker delete-endpoint --endpoint-name piped {region}",
+        f"Or with its models and configurations: python generate_endpoint.py --delete --name piped {region}",
+        f"And its files: aws s3 rm --recursive s3://{world.bucket}/endpoints/piped/ {region}",
+    ]
     assert "sagemaker.config" not in made.stdout
 
     sagemaker = seen.client("sagemaker")
@@ -178,6 +183,19 @@ def test_directly_it_is_made_left_alone_and_updated_without_any_sdk(seen, versio
     assert "Deploy: direct is InService" in updated
     assert seen.ones("direct") == 0
 
+    with pytest.raises(
+        DeployError, match=r"Endpoint direct is InService\. Delete it, .*\? Nobody can answer"
+    ):
+        door("--name", "direct", "--delete")
+    assert "Delete: direct is gone" in door("--name", "direct", "--delete", "--yes")
+    for kind, name in (
+        ("endpoints", "Endpoint"),
+        ("endpoint_configs", "EndpointConfig"),
+        ("models", "Model"),
+    ):
+        assert not [one for one in seen.listed(kind) if one[f"{name}Name"].startswith("direct")]
+    assert "There is nothing of endpoint direct: nothing to do." in door("--name", "direct", "--delete")
+
 
 def test_a_dry_run_shows_the_plan_and_creates_nothing(seen, versions, door):
     before = [seen.listed(kind) for kind in ("models", "endpoint_configs", "endpoints", "training_jobs")]
@@ -195,7 +213,7 @@ def test_a_version_that_cannot_load_fails_with_the_containers_words(versions, do
     broken = ("--environment", "SAGEMAKER_PROGRAM=nope.py")
     with pytest.raises(DeployError) as raised:
         door("--name", "broken", "--direct", *versions[0], *broken)
-    assert str(raised.value).startswith("Endpoint broken is Failed; it did not come up with broken-")
+    assert "Endpoint broken is Failed: it did not come up with broken-" in str(raised.value).splitlines()[0]
     assert "apps/nope.py is missing" in str(raised.value)
     assert (
         "  endpoint broken: aws sagemaker delete-endpoint --endpoint-name broken" in raised.value.__notes__[0]
@@ -235,7 +253,11 @@ def test_interrupted_it_says_what_exists_and_run_again_it_takes_that_up(seen, ve
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--bucket", "not-there"], "There is no bucket not-there. Create it: aws s3 mb"),
+        (
+            ["--bucket", "not-there"],
+            "There is no bucket not-there. Create it, and upload the model: aws s3 mb",
+        ),
+        (["--region", "eu-west-1"], "is in us-east-1 (AWS_REGION). Leave region out of endpoint.toml"),
         (
             ["--account", "999999999999"],
             "of account 123456789012, and account is 999999999999: nothing was done",
@@ -256,8 +278,8 @@ def test_all_that_is_missing_is_told_at_once(versions, door):
     with pytest.raises(MissingError) as raised:
         door("--name", "never", *versions[0], "--role", "nobody", "--image", "nothing:v1")
     role, image = str(raised.value).splitlines()
-    assert role.startswith("There is no role nobody in account 123456789012. Create one")
-    assert image.startswith("There is no ECR repository nothing. Build and push the image")
+    assert role.startswith("There is no role nobody in account 123456789012. Take SageMakerExecutionRole")
+    assert image.startswith("There is no image nothing: ECR has no such repository. Name the folder")
 
 
 @pytest.mark.bad_input

@@ -135,7 +135,7 @@ def test_a_model_error_shows_the_containers_own_message_and_where_its_log_is(run
         ),
         (
             (403, "AccessDeniedException", {"message": "You may not."}),
-            "InvokeEndpoint was refused: You may not (AccessDeniedException). Have it allowed in the",
+            "InvokeEndpoint was refused: You may not (AccessDeniedException). Use the URL and the keys of",
         ),
         ((503, "ServiceUnavailable", {"message": "busy"}), "InvokeEndpoint was refused: busy (ServiceUnav"),
     ],
@@ -154,8 +154,9 @@ def test_what_aws_refuses_is_told_in_its_own_words_with_a_remedy(runtime, door, 
     ("arguments", "told"),
     [
         (["under_score"], '--name is "under_score". Give up to 63 letters'),
+        (["cancer", "--file", "-"], "Standard input has no suffix that says what it is. Give --content-type"),
         (["cancer", "--file", "nowhere.csv"], "nowhere.csv cannot be read: No such file or directory."),
-        (["cancer", "--profile", "nobodys"], "The config profile (nobodys) could not be found. The profiles"),
+        (["cancer", "--profile", "nobodys"], "The config profile (nobodys) could not be found. A local"),
     ],
 )
 def test_what_cannot_be_used_is_told_before_anything_is_sent(runtime, door, arguments, told):

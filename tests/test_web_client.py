@@ -1,5 +1,6 @@
 """The web team's client: what is sent again and what is not, by how many threads, over which connections."""
 
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,7 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from examples.web_client import Endpoint, ModelFailedError, new_client
+from examples.web_client import Endpoint, ModelFailedError, main, new_client
 from runtime_stub import runtime_stub
 
 LOG = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/sagemaker/Endpoints/cancer"
@@ -20,6 +21,7 @@ def running():
             patch.setenv(name, "stub")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_ENDPOINT_URL", runtime.url)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials that it once found
         yield runtime, new_client(8)
 
 
@@ -110,3 +112,33 @@ def test_the_client_waits_longer_than_the_container_may_take_and_repeats_nothing
 def test_the_old_name_of_the_client_works(running, runtime):
     client = boto3.client("runtime.sagemaker")
     assert client.invoke_endpoint(EndpointName="cancer", Body=b"[[1]]")["Body"].read() == b"[1.0]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rows", "answer", "status", "told"),
+    [
+        (["cancer"], "[[1]]", None, 0, ""),
+        ([], "[[1]]", None, 2, "usage: python web_client.py ENDPOINT < rows.json\n"),
+        (
+            ["cancer"],
+            "not",
+            None,
+            1,
+            "web_client.py: what was given, or came back, is no JSON: Expecting value",
+        ),
+        (["cancer"], "[[1]]", (424, "ModelError"), 1, "web_client.py: 400: 30 columns are wanted\n"),
+        (["cancer"], "[[1]]", (400, "ValidationError"), 1, "web_client.py: An error occurred (ValidationErr"),
+    ],
+)
+def test_as_a_script_it_says_in_one_line_what_is_wrong(
+    runtime, monkeypatch, capsys, arguments, rows, answer, status, told
+):
+    if answer:
+        members = {"OriginalStatusCode": 400, "OriginalMessage": "30 columns are wanted"}
+        runtime.answers = [runtime.refuses(*answer, **members)]
+    monkeypatch.setattr("sys.stdin", io.StringIO(rows))
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert out == ("[1.0]\n" if status == 0 else "")
+    assert err.startswith(told)
+    assert len(err.splitlines()) == (status > 0)

@@ -1,17 +1,20 @@
 """Applies a plan, step by step, and knows at every moment what it has made."""
 
-import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
+
+from botocore.exceptions import ClientError
 
 from byoc import sdk
-from byoc.aws import Aws
+from byoc.aws import Aws, is_missing
 from byoc.deploy import wait
 from byoc.deploy.errors import DeployError
+from byoc.deploy.hold import hold
 from byoc.deploy.invoke import body_of, content_type_of, invoke
 from byoc.deploy.observe import artefact_of
 from byoc.deploy.plan import Plan
@@ -20,7 +23,9 @@ from byoc.deploy.steps import (
     CreateConfig,
     CreateEndpoint,
     CreateModel,
+    DeleteConfigs,
     DeleteEndpoint,
+    DeleteModels,
     SmokeCall,
     Step,
     TagEndpoint,
@@ -30,6 +35,10 @@ from byoc.deploy.steps import (
 )
 from byoc.stages import Stage, Stages
 
+T = TypeVar("T")
+
+# What begins the list of what is there when a deployment ends early.
+EXISTS = "What exists by now, and how to look at it, stop or delete it:"
 _SHOWN = 60
 
 
@@ -43,14 +52,13 @@ class Deployment:
     """
 
     aws: Aws
-    options: str = ""
     sleep: Callable[[float], None] = time.sleep
     artefact: str = ""
     made: list[tuple[str, str]] = field(default_factory=list)
 
-    def note(self, what: str, verb: str, option: str, name: str) -> None:
-        """Remember what was made, and how to get rid of it."""
-        self.made.append((f"{what} {name}", f"aws sagemaker {verb} {option} {name}{self.options}"))
+    def note(self, what: str, command: str) -> None:
+        """Remember what was made, and the aws command that gets rid of it."""
+        self.made.append((what, f"aws {command}{self.aws.options}"))
 
 
 def apply(plan: Plan, deployment: Deployment, stages: Stages) -> None:
@@ -65,20 +73,21 @@ def apply(plan: Plan, deployment: Deployment, stages: Stages) -> None:
                 _do(step, deployment, stage)
 
 
-def require_sdk(plan: Plan) -> None:
-    """Make sure that there is an SDK where a step of a plan starts a training job.
+def require_means(plan: Plan) -> None:
+    """Make sure that what the steps need of this machine is there: files to upload, an SDK that trains.
 
     Raises:
-        SdkError: there is none.
+        DeployError: there are no files.
+        SdkError: there is no SDK.
     """
-    if any(isinstance(step, Train) and step.running is None for step in plan.steps):
-        sdk.major_version()
-
-
-def options_of(region: str | None, profile: str | None) -> str:
-    """Return the options that the aws CLI needs to reach what we reached, each with a space before it."""
-    given = {"--region": region, "--profile": profile}
-    return "".join(f" {option} {shlex.quote(value)}" for option, value in given.items() if value)
+    for step in plan.steps:
+        if isinstance(step, UploadData) and not _files_in(step.folder):
+            raise DeployError(
+                f"dummy_data is {step.folder}, where no files are. Name another with --dummy-data: the "
+                "training job wants at least one, --direct none."
+            )
+        if isinstance(step, Train) and step.running is None:
+            sdk.major_version()
 
 
 def _do(step: Step, deployment: Deployment, stage: Stage) -> None:
@@ -96,17 +105,35 @@ def _do(step: Step, deployment: Deployment, stage: Stage) -> None:
             deployment.aws.client("sagemaker").add_tags(ResourceArn=step.arn, Tags=tags)
         case SmokeCall():
             _ask(step, deployment, stage)
+        case DeleteEndpoint():
+            _delete_endpoint(step, deployment, stage)
+        case DeleteConfigs() | DeleteModels():
+            _delete_all(step, deployment, stage)
         case _:
             _deploy(step, deployment, stage)
+
+
+def _make(make: Callable[[], T], deployment: Deployment, stage: Stage) -> T:
+    """Make something and note it, both or neither: an interruption waits for AWS's answer."""
+
+    def whole() -> T:
+        with hold():
+            return make()
+
+    return wait.until_settled(whole, stage.progress, deployment.sleep)
 
 
 def _upload(step: UploadData, deployment: Deployment, stage: Stage) -> None:
     bucket, _, prefix = step.destination.removeprefix("s3://").partition("/")
     files = _files_in(step.folder)
+    deployment.note(f"files of {step.folder.name}/", f"s3 rm --recursive {step.destination}")
     for file in files:
         stage.progress(file.name)
         key = f"{prefix}{file.relative_to(step.folder).as_posix()}"
-        deployment.aws.client("s3").upload_file(str(file), bucket, key)
+        try:
+            deployment.aws.client("s3").upload_file(str(file), bucket, key)
+        except OSError as error:
+            raise DeployError(f"{file} cannot be read: {error.strerror}. Mend or remove it.") from error
     stage.result = f"{len(files)} files are in {step.destination}"
 
 
@@ -117,21 +144,26 @@ def _files_in(folder: Path) -> Sequence[Path]:
 
 
 def _train(step: Train, deployment: Deployment, stage: Stage) -> None:
-    name = step.running
-    if name is None:
+    def start() -> str:
+        with hold() as check:
+            name = step.running or sdk.start(deployment.aws, step.fit, datetime.now(UTC), check)
+            stop = f"sagemaker stop-training-job --training-job-name {name}"
+            deployment.note(f"training job {name}", stop)
+            return name
+
+    if step.running is None:
         stage.progress("loading the SageMaker SDK")
-        name = sdk.start(deployment.aws, step.fit, datetime.now(UTC))
-    deployment.note("training job", "stop-training-job", "--training-job-name", name)
+        sdk.load()
+        stage.progress("starting the training job")
+    name = wait.until_settled(start, stage.progress, deployment.sleep)
     try:
         job = wait.await_job(deployment.aws, name, stage.progress, deployment.sleep)
     except DeployError:
         deployment.made.pop()  # there is nothing to stop any more
         raise
+    deployment.made.pop()
     deployment.artefact = artefact_of(job)
-    deployment.made[-1] = (
-        "the model that the training job pulled",
-        f"aws s3 rm {deployment.artefact}{deployment.options}",
-    )
+    deployment.note("the model that the training job pulled", f"s3 rm {deployment.artefact}")
     stage.result = f"{name} is Completed ({wait.durations_of(job)})"
 
 
@@ -141,47 +173,80 @@ def _create_model(step: CreateModel, deployment: Deployment, stage: Stage) -> No
     container = dict(request["PrimaryContainer"])
     if deployment.artefact and "ModelDataSource" not in container:
         container["ModelDataUrl"] = deployment.artefact
+
+    def create() -> None:
+        sagemaker.create_model(**request | {"PrimaryContainer": container})
+        deployment.note(f"model {name}", f"sagemaker delete-model --model-name {name}")
+
     if step.replace:
         sagemaker.delete_model(ModelName=name)
-    sagemaker.create_model(**request | {"PrimaryContainer": container})
-    deployment.note("model", "delete-model", "--model-name", name)
+    _make(create, deployment, stage)
     stage.result = name
 
 
 def _create_config(step: CreateConfig, deployment: Deployment, stage: Stage) -> None:
     name = step.request["EndpointConfigName"]
-    deployment.aws.client("sagemaker").create_endpoint_config(**step.request)
-    deployment.note("endpoint configuration", "delete-endpoint-config", "--endpoint-config-name", name)
+
+    def create() -> None:
+        deployment.aws.client("sagemaker").create_endpoint_config(**step.request)
+        delete = f"sagemaker delete-endpoint-config --endpoint-config-name {name}"
+        deployment.note(f"endpoint configuration {name}", delete)
+
+    _make(create, deployment, stage)
     stage.result = name
 
 
+def _delete_endpoint(step: DeleteEndpoint, deployment: Deployment, stage: Stage) -> None:
+    if not step.deleting:
+        deployment.aws.client("sagemaker").delete_endpoint(EndpointName=step.name)
+    wait.await_deletion(deployment.aws, step.name, stage.progress, deployment.sleep)
+    stage.result = f"{step.name} is gone"
+
+
+def _delete_all(step: DeleteConfigs | DeleteModels, deployment: Deployment, stage: Stage) -> None:
+    sagemaker = deployment.aws.client("sagemaker")
+    for name in step.names:
+        stage.progress(name)
+        try:
+            if isinstance(step, DeleteConfigs):
+                sagemaker.delete_endpoint_config(EndpointConfigName=name)
+            else:
+                sagemaker.delete_model(ModelName=name)
+        except ClientError as error:
+            if not is_missing(error):  # somebody else was quicker
+                raise
+    stage.result = f"{len(step.names)} gone"
+
+
 def _deploy(
-    step: DeleteEndpoint | CreateEndpoint | UpdateEndpoint | AwaitEndpoint,
-    deployment: Deployment,
-    stage: Stage,
+    step: CreateEndpoint | UpdateEndpoint | AwaitEndpoint, deployment: Deployment, stage: Stage
 ) -> None:
-    sagemaker, name = deployment.aws.client("sagemaker"), step.name
-    match step:
-        case DeleteEndpoint():
-            sagemaker.delete_endpoint(EndpointName=name)
-            wait.await_deletion(deployment.aws, name, stage.progress, deployment.sleep)
-            return
-        case CreateEndpoint():
-            tags = [{"Key": key, "Value": value} for key, value in step.tags.items()]
-            sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=step.config, Tags=tags)
-        case UpdateEndpoint():
-            sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=step.config)
-    if isinstance(step, CreateEndpoint):
-        deployment.note("endpoint", "delete-endpoint", "--endpoint-name", name)
-    else:  # somebody may be calling it
-        deployment.note("the update of endpoint", "describe-endpoint", "--endpoint-name", name)
+    def change() -> None:
+        _change(step, deployment)
+
+    _make(change, deployment, stage)
     try:
-        wait.await_endpoint(deployment.aws, name, step.config, stage.progress, deployment.sleep)
+        wait.await_endpoint(deployment.aws, step.name, step.config, stage.progress, deployment.sleep)
     except DeployError:
         if not isinstance(step, CreateEndpoint):
             deployment.made.pop()  # the update is over
         raise
-    stage.result = f"{name} is InService"
+    stage.result = f"{step.name} is InService"
+
+
+def _change(step: CreateEndpoint | UpdateEndpoint | AwaitEndpoint, deployment: Deployment) -> None:
+    """Ask for the endpoint as it is wanted, if that was not done, and note what that makes."""
+    sagemaker = deployment.aws.client("sagemaker")
+    if isinstance(step, CreateEndpoint):
+        tags = [{"Key": key, "Value": value} for key, value in step.tags.items()]
+        sagemaker.create_endpoint(EndpointName=step.name, EndpointConfigName=step.config, Tags=tags)
+        deployment.note(f"endpoint {step.name}", f"sagemaker delete-endpoint --endpoint-name {step.name}")
+        return
+    if isinstance(step, UpdateEndpoint):
+        sagemaker.update_endpoint(EndpointName=step.name, EndpointConfigName=step.config)
+    # Somebody may be calling it: it is looked at, not deleted.
+    look = f"sagemaker describe-endpoint --endpoint-name {step.name}"
+    deployment.note(f"the update of endpoint {step.name}", look)
 
 
 def _ask(step: SmokeCall, deployment: Deployment, stage: Stage) -> None:
@@ -201,16 +266,11 @@ def _what_exists(deployment: Deployment, stages: Stages) -> Iterator[None]:
             error.add_note(_told(deployment.made))
         raise
     except BaseException:  # ^C and SIGTERM
-        stages.say(_told(deployment.made) if deployment.made else "Nothing was created.")
+        stages.say(_told(deployment.made))
         raise
 
 
 def _told(made: Sequence[tuple[str, str]]) -> str:
     lines = [f"  {what}: {command}" for what, command in reversed(made)]
-    return "\n".join(
-        [
-            "What exists by now, and how to look at it, stop or delete it:",
-            *lines,
-            "To go on, run the same command again: it takes up what is there.",
-        ]
-    )
+    begin = EXISTS if made else "Nothing was created."
+    return "\n".join([begin, *lines, "To go on, run the same command again: it takes up what is there."])

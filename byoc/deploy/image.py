@@ -14,7 +14,10 @@ _NAME = re.compile(
     r"(?:(?P<registry>[^/]*[.:][^/]*|localhost)/)?(?P<repository>[^:@]+)"
     r"(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-_ECR = re.compile(r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+# In each partition another domain: amazonaws.com, amazonaws.com.cn, c2s.ic.gov, on.aws.
+_ECR = re.compile(
+    r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z]+(?:-[a-z]+)+-\d)\.[a-z0-9.-]+"
+)
 _MOST_TAGS = 8
 _NO_NAME = "InvalidParameterException"  # one that ECR would never take
 
@@ -58,7 +61,7 @@ def find_image(aws: Aws, where: Where, image: str) -> tuple[str, tuple[str, ...]
     if ecr and ecr["region"] != where.region:
         raise MissingError(
             f"The image {image} is in {ecr['region']}, and SageMaker takes images of its own region only, "
-            f"{where.region}: container/build_and_push.sh {name.repository} --region {where.region}"
+            f"{where.region}. {_remedy(aws, aws.remedies.elsewhere, name)}"
         )
     account = {"registryId": ecr["account"]} if ecr else {}
     try:
@@ -85,9 +88,9 @@ def _repository(aws: Aws, name: ImageName, account: dict[str, str]) -> str | Non
             raise
         if name.registry and not account:
             return None
+        remedy = _remedy(aws, aws.remedies.image, name)
         raise MissingError(
-            f"There is no ECR repository {name.repository}. Build and push the image: "
-            f"container/build_and_push.sh {name.repository} --region {aws.region}"
+            f"There is no image {name.repository}: ECR has no such repository. {remedy}"
         ) from None
     uri = str(answer["repositories"][0]["repositoryUri"])
     return uri if not name.registry or uri == f"{name.registry}/{name.repository}" else None
@@ -105,7 +108,8 @@ def _digest(aws: Aws, name: ImageName, account: dict[str, str]) -> str:
             raise
     pages = ecr.get_paginator("describe_images").paginate(**where)
     images: list[dict[str, Any]] = [image for page in pages for image in page["imageDetails"]]
-    images.sort(key=lambda image: image["imagePushedAt"], reverse=True)
+    # What a multi-platform image or its provenance consists of has no tag of its own.
+    images.sort(key=lambda image: (bool(image.get("imageTags")), image["imagePushedAt"]), reverse=True)
     if images and not name.wanted:
         return str(images[0]["imageDigest"])
     tags = [tag for image in images for tag in image.get("imageTags", [])][:_MOST_TAGS]
@@ -114,5 +118,9 @@ def _digest(aws: Aws, name: ImageName, account: dict[str, str]) -> str:
     )
     raise MissingError(
         f"The ECR repository {name.repository} has no image {name.wanted or 'at all'}. {there}. "
-        f"Build and push one: container/build_and_push.sh {name.repository} --region {aws.region}"
+        f"{_remedy(aws, aws.remedies.image, name)}"
     )
+
+
+def _remedy(aws: Aws, remedy: str, name: ImageName) -> str:
+    return remedy.format(repository=name.repository, region=aws.region, options=aws.options)

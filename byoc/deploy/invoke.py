@@ -56,7 +56,16 @@ def body_of(file: Path) -> bytes:
 
 
 def content_type_of(file: Path) -> str:
-    """Return the content type that goes with a file's suffix."""
+    """Return the content type that goes with a file's suffix.
+
+    Raises:
+        DeployError: the file is standard input, which has none.
+    """
+    if str(file) == "-":
+        raise DeployError(
+            "Standard input has no suffix that says what it is. Give --content-type, such as "
+            f"{', '.join(CONTENT_TYPES.values())}."
+        )
     return CONTENT_TYPES.get(file.suffix.lower(), _OTHER_TYPE)
 
 

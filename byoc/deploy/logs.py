@@ -1,10 +1,15 @@
 """The last lines of a container's log, from CloudWatch Logs."""
 
+import json
+from typing import Any
+
 from botocore.exceptions import BotoCoreError, ClientError
 
 from byoc.aws import Aws, refused
 
 LINES = 15
+
+_BY_LAST_EVENT = {"orderBy": "LastEventTime", "descending": True}  # a page of 50 of them
 
 
 def last_lines(aws: Aws, group: str, prefix: str = "", known: str = "") -> str:
@@ -27,23 +32,27 @@ def last_lines(aws: Aws, group: str, prefix: str = "", known: str = "") -> str:
         stream, lines = "", []
     if not lines:
         return f"\nIts log, group {group}, is empty: the container did not get as far as saying anything."
-    if lines[-1].strip() in known:
+    if _said_in(lines[-1]) in known:
         return f"\nIts log is in group {group}, stream {stream}."
     return f"\nThe last lines of its log (group {group}, stream {stream}):\n" + "\n".join(
         f"  {line}" for line in lines
     )
 
 
+def _said_in(line: str) -> str:
+    """Return the message of a JSON log's line, or the line."""
+    try:
+        return str(json.loads(line)["message"])
+    except (ValueError, KeyError, TypeError):
+        return line.strip()
+
+
 def _newest_stream(aws: Aws, group: str, prefix: str) -> str:
-    logs = aws.client("logs")
-    if prefix:
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
-    else:
-        streams = logs.describe_log_streams(
-            logGroupName=group, orderBy="LastEventTime", descending=True, limit=5
-        )["logStreams"]
-    streams.sort(key=lambda stream: stream.get("lastEventTimestamp", 0))
-    return str(streams[-1]["logStreamName"]) if streams else ""
+    """Return the name of the stream that was created last, as those of the old instances go on meanwhile."""
+    chosen: dict[str, Any] = {"logStreamNamePrefix": prefix} if prefix else _BY_LAST_EVENT
+    streams = aws.client("logs").describe_log_streams(logGroupName=group, **chosen)["logStreams"]
+    newest: dict[str, Any] = max(streams, key=lambda stream: stream.get("creationTime", 0), default={})
+    return str(newest.get("logStreamName", ""))
 
 
 def _tail(aws: Aws, group: str, stream: str) -> list[str]:

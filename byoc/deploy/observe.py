@@ -6,18 +6,18 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from byoc.aws import Aws, Where, is_missing, refused
-from byoc.config import Spec
+from byoc.config import Spec, Target
 from byoc.deploy.errors import DeployError, MissingError
 from byoc.deploy.image import find_image
-from byoc.deploy.names import Names
+from byoc.deploy.names import CHARS, Names, is_of
 from byoc.deploy.role import find_role
-from byoc.deploy.seen import Endpoint, Inputs, Job, Seen
+from byoc.deploy.seen import Endpoint, Inputs, Job, Made, Seen
 from byoc.deploy.version import find_version, require_bucket
 
 T = TypeVar("T")
 
 
-def refuse_another_account(spec: Spec, where: Where) -> None:
+def refuse_another_account(spec: Target, where: Where) -> None:
     """Make sure that the credentials are those of the account that endpoint.toml expects, if it does.
 
     Raises:
@@ -73,7 +73,25 @@ def observe(aws: Aws, spec: Spec, inputs: Inputs, names: Names, *, direct: bool)
         stale_model=model is not None and not usable,
         config=_config(aws, names.config) is not None,
         job=None if direct or usable else _job(aws, names.job),
-        endpoint=_endpoint(aws, spec.name),
+        endpoint=_endpoint(aws, spec),
+        options=aws.options,
+    )
+
+
+def observe_made(aws: Aws, name: str) -> Made:
+    """Return what there is that was made for an endpoint, and the endpoint."""
+    sagemaker = aws.client("sagemaker")
+    endpoint = _or_none(sagemaker.describe_endpoint, EndpointName=name) or {}
+
+    def named(operation: str, listed: str, key: str) -> tuple[str, ...]:
+        pages = sagemaker.get_paginator(operation).paginate(NameContains=f"{name[:CHARS]}-")
+        names = (str(one[key]) for page in pages for one in page[listed])
+        return tuple(its for its in names if is_of(its, name))
+
+    return Made(
+        status=str(endpoint.get("EndpointStatus", "")),
+        configs=named("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+        models=named("list_models", "Models", "ModelName"),
     )
 
 
@@ -99,12 +117,14 @@ def artefact_of(job: dict[str, Any]) -> str:
     return str(job["ModelArtifacts"]["S3ModelArtifacts"])
 
 
-def _endpoint(aws: Aws, name: str) -> Endpoint | None:
-    found = _or_none(aws.client("sagemaker").describe_endpoint, EndpointName=name)
+def _endpoint(aws: Aws, spec: Spec) -> Endpoint | None:
+    sagemaker = aws.client("sagemaker")
+    found = _or_none(sagemaker.describe_endpoint, EndpointName=spec.name)
     if found is None:
         return None
     config = _config(aws, str(found.get("EndpointConfigName", ""))) or {}
-    tags = aws.client("sagemaker").list_tags(ResourceArn=found["EndpointArn"])["Tags"]
+    # Who asks for no tags need not be allowed to list them.
+    tags = sagemaker.list_tags(ResourceArn=found["EndpointArn"])["Tags"] if spec.tags else []
     return Endpoint(
         status=str(found["EndpointStatus"]),
         config=str(found.get("EndpointConfigName", "")),

@@ -8,13 +8,16 @@ from typing import Any
 from byoc.config import MANIFEST_SHA256, Spec
 from byoc.deploy.errors import DeployError
 from byoc.deploy.names import Names
-from byoc.deploy.seen import Endpoint, Seen
+from byoc.deploy.reason import parted
+from byoc.deploy.seen import MOVING, Endpoint, Made, Seen
 from byoc.deploy.steps import (
     AwaitEndpoint,
     CreateConfig,
     CreateEndpoint,
     CreateModel,
+    DeleteConfigs,
     DeleteEndpoint,
+    DeleteModels,
     SmokeCall,
     Step,
     TagEndpoint,
@@ -26,8 +29,6 @@ from byoc.sdk import Fit
 
 VARIANT = "AllTraffic"
 CHANNEL = "dummy_data"
-
-_MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,36 @@ def plan(spec: Spec, names: Names, seen: Seen, smoke: Path, *, direct: bool) -> 
     tagging = _tagging(spec, endpoint)
     if _is_on_its_way(endpoint, names):
         return Plan((AwaitEndpoint(spec.name, names.config), *tagging, ask))
-    if endpoint.status in (*_MOVING, "Deleting"):
-        raise DeployError(_busy(spec.name, endpoint))
+    if endpoint.status in (*MOVING, "Deleting"):
+        raise DeployError(_busy(spec.name, endpoint, seen.options))
     if endpoint.status == "InService" and endpoint.config == names.config:
         return Plan(tagging)
     making = _making(spec, names, seen, direct=direct)
     if endpoint.status == "Failed":
         again = (DeleteEndpoint(spec.name), CreateEndpoint(spec.name, names.config, spec.tags))
-        question = f"Endpoint {spec.name} has failed ({endpoint.reason}). Delete it and create it anew?"
+        why, _ = parted(endpoint.reason)
+        question = f"Endpoint {spec.name} has failed: {why} Delete it and create it anew?"
         return Plan((*making, *again, ask), question)
     has = f"{endpoint.status} with {_told(endpoint.config, *endpoint.models)}"
     question = f"Endpoint {spec.name} is {has}. Update it to {_told(names.config, names.model)}?"
     return Plan((*making, UpdateEndpoint(spec.name, names.config), *tagging, ask), question)
+
+
+def plan_deletion(name: str, made: Made) -> Plan:
+    """Return the steps that delete an endpoint and all that was made for it; none where nothing is there."""
+    steps: list[Step] = []
+    if made.status:
+        steps.append(DeleteEndpoint(name, deleting=made.status == "Deleting"))
+    if made.configs:
+        steps.append(DeleteConfigs(made.configs))
+    if made.models:
+        steps.append(DeleteModels(made.models))
+    status = (
+        f"Endpoint {name} is {made.status}. Delete it"
+        if made.status
+        else f"There is no endpoint {name}. Delete"
+    )
+    return Plan(tuple(steps), f"{status}, with all that was made for it?" if steps else "")
 
 
 def fit_of(spec: Spec, names: Names, seen: Seen) -> Fit:
@@ -173,10 +192,10 @@ def _is_on_its_way(endpoint: Endpoint, names: Names) -> bool:
     return endpoint.status in ("Creating", "Updating") and towards == names.config
 
 
-def _busy(name: str, endpoint: Endpoint) -> str:
+def _busy(name: str, endpoint: Endpoint, options: str) -> str:
     until = "endpoint-deleted" if endpoint.status == "Deleting" else "endpoint-in-service"
     towards = f" to {endpoint.pending}" if endpoint.pending else ""
     return (
         f"Endpoint {name} is {endpoint.status}{towards}. Wait for it, and run this again: "
-        f"aws sagemaker wait {until} --endpoint-name {name}"
+        f"aws sagemaker wait {until} --endpoint-name {name}{options}"
     )

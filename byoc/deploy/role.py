@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -44,14 +45,12 @@ def find_role(aws: Aws, where: Where, role: str) -> tuple[str, tuple[str, ...]]:
         if not refused(error, "NoSuchEntity"):
             raise
         raise MissingError(
-            f"There is no role {name} in account {where.account}. Create one, and let it read the model "
-            f"version and write logs: aws iam create-role --role-name {name} --assume-role-policy-document "
-            f"{_document()}"
+            f"There is no role {name} in account {where.account}. {_remedy(aws, aws.remedies.role, name)}"
         ) from None
     if not may_assume(found.get("AssumeRolePolicyDocument") or {}):
         raise MissingError(
-            f"SageMaker may not assume the role {name}: its trust policy does not name {PRINCIPAL}. Add it: "
-            f"aws iam update-assume-role-policy --role-name {name} --policy-document {_document()}"
+            f"SageMaker may not assume the role {name}: its trust policy does not name {PRINCIPAL}. "
+            f"{_remedy(aws, aws.remedies.trust, name)}"
         )
     return str(found["Arn"]), ()
 
@@ -61,10 +60,15 @@ def may_assume(policy: Mapping[str, Any]) -> bool:
     statements = policy.get("Statement", [])
     return any(
         statement.get("Effect") == "Allow"
-        and {"sts:AssumeRole", "sts:*", "*"} & set(_listed(statement.get("Action")))
+        and any(_is_assuming(action) for action in _listed(statement.get("Action")))
         and _names_sagemaker(statement.get("Principal"))
         for statement in (statements if isinstance(statements, list) else [statements])
     )
+
+
+def _is_assuming(action: str) -> bool:
+    """Return whether an action's name, of any case and with * and ?, is that of assuming a role."""
+    return fnmatchcase("sts:assumerole", action.lower())
 
 
 def _names_sagemaker(principal: object) -> bool:
@@ -77,5 +81,5 @@ def _listed(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else [str(value)]
 
 
-def _document() -> str:
-    return shlex.quote(json.dumps(_TRUST))
+def _remedy(aws: Aws, remedy: str, name: str) -> str:
+    return remedy.format(name=name, trust=shlex.quote(json.dumps(_TRUST)), options=aws.options)

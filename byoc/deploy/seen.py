@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Of an endpoint, while something is being done with it.
+MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -38,7 +41,7 @@ class Endpoint:
         models: the names of the models in it.
         pending: the name of the one that an update under way leads to, or "".
         reason: FailureReason, or "".
-        tags: its tags.
+        tags: its tags, where some are asked for.
     """
 
     status: str
@@ -59,6 +62,7 @@ class Seen:
         stale_model: there is one, and its data is gone.
         config: there is an endpoint configuration of the planned name.
         job: an earlier training job of the same request that runs, or whose artefact is there.
+        options: what the aws CLI needs to see the same, each with a space before it.
     """
 
     inputs: Inputs
@@ -67,3 +71,19 @@ class Seen:
     config: bool = False
     job: Job | None = None
     endpoint: Endpoint | None = None
+    options: str = ""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What there is that was made for an endpoint.
+
+    Attributes:
+        status: of the endpoint, or "" where there is none.
+        configs: the names of endpoint configurations.
+        models: the names of models.
+    """
+
+    status: str
+    configs: tuple[str, ...]
+    models: tuple[str, ...]

@@ -69,13 +69,38 @@ class CreateConfig:
 
 @dataclass(frozen=True)
 class DeleteEndpoint:
-    """Delete an endpoint that failed, and wait until it is gone: nothing else can be done with it."""
+    """Delete an endpoint, unless that is being done, and wait until it is gone."""
 
     name: str
+    deleting: bool = False
     title = "Delete"
 
     def __str__(self) -> str:
-        return f"delete endpoint {self.name}, which failed"
+        if self.deleting:
+            return f"wait until endpoint {self.name} is gone; it is being deleted"
+        return f"delete endpoint {self.name}, and wait until it is gone"
+
+
+@dataclass(frozen=True)
+class DeleteConfigs:
+    """Delete endpoint configurations."""
+
+    names: tuple[str, ...]
+    title = "Configs"
+
+    def __str__(self) -> str:
+        return f"delete endpoint configuration {', '.join(self.names)}"
+
+
+@dataclass(frozen=True)
+class DeleteModels:
+    """Delete models."""
+
+    names: tuple[str, ...]
+    title = "Models"
+
+    def __str__(self) -> str:
+        return f"delete model {', '.join(self.names)}"
 
 
 @dataclass(frozen=True)
@@ -145,6 +170,8 @@ Step = (
     | CreateModel
     | CreateConfig
     | DeleteEndpoint
+    | DeleteConfigs
+    | DeleteModels
     | CreateEndpoint
     | UpdateEndpoint
     | AwaitEndpoint

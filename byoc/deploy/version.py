@@ -67,13 +67,10 @@ def _missing(aws: Aws, error: ClientError, bucket: str, uri: str) -> Exception:
     if refused(error, "NoSuchBucket"):
         return MissingError(_no_bucket(aws, bucket))
     if refused(error, "NoSuchKey", "404"):
-        return MissingError(
-            f"There is no model version at {uri}: it has no {MANIFEST}. Upload one: "
-            "python container/custom_algorithm/apps/s3_upload.py "
-            f"container/custom_algorithm/apps/.temps/model s3://{bucket}/models"
-        )
+        remedy = aws.remedies.version.format(bucket=bucket)
+        return MissingError(f"There is no model version at {uri}: it has no {MANIFEST}. {remedy}")
     return error
 
 
 def _no_bucket(aws: Aws, bucket: str) -> str:
-    return f"There is no bucket {bucket}. Create it: aws s3 mb s3://{bucket} --region {aws.region}"
+    return f"There is no bucket {bucket}. {aws.remedies.bucket.format(bucket=bucket, options=aws.options)}"

@@ -4,14 +4,20 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from byoc.aws import Aws, is_missing
+from botocore.exceptions import ClientError
+
+from byoc.aws import Aws, is_missing, is_unsettled
 from byoc.deploy.errors import DeployError
 from byoc.deploy.logs import last_lines
+from byoc.deploy.reason import parted
+from byoc.deploy.seen import MOVING
 
 T = TypeVar("T")
 
 FIRST_S, MOST_S, GROWTH = 0.2, 5.0, 1.25
 _SAY_EVERY_S = 30
+_SETTLING_S = (1.0, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0)
+_LOOKS_BEFORE_IT_MOVES = 5
 
 _Sleep = Callable[[float], None]
 _Say = Callable[[str], None]
@@ -24,6 +30,26 @@ def poll(look: Callable[[], T | None], sleep: _Sleep = time.sleep) -> T:
         sleep(pause)
         pause = min(pause * GROWTH, MOST_S)
     return found
+
+
+def until_settled(act: Callable[[], T], say: _Say, sleep: _Sleep = time.sleep) -> T:
+    """Return what `act` returns, repeating it for 20 s while AWS may not know yet what it refers to.
+
+    SageMaker and IAM are eventually consistent: "If you repeat your read request after a short time, the
+    response should return the latest data. So retry logic is recommended" (SageMaker API, CreateEndpoint).
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refuses for another reason, or still.
+    """
+    for pause in _SETTLING_S:
+        try:
+            return act()
+        except ClientError as error:
+            if not is_unsettled(error):
+                raise
+            say(f"not yet: {error.response['Error']['Message']}")
+        sleep(pause)
+    return act()
 
 
 def await_job(aws: Aws, name: str, say: _Say, sleep: _Sleep = time.sleep) -> dict[str, Any]:
@@ -74,23 +100,38 @@ def await_endpoint(aws: Aws, name: str, config: str, say: _Say, sleep: _Sleep = 
         DeployError: it is not, and will not be; with the reason and the container's last lines.
     """
     sagemaker, said = aws.client("sagemaker"), Said(say)
+    early = iter(range(_LOOKS_BEFORE_IT_MOVES))
 
     def look() -> dict[str, Any] | None:
+        nonlocal early
         endpoint: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=name)
-        said(str(endpoint["EndpointStatus"]))
-        moving = ("Creating", "Updating", "SystemUpdating", "RollingBack")
-        return None if endpoint["EndpointStatus"] in moving else endpoint
+        status, answers = str(endpoint["EndpointStatus"]), endpoint.get("EndpointConfigName")
+        if status in MOVING:
+            early = iter(range(0))
+            said(status)
+            return None
+        as_before = status == "InService" and answers != config
+        if as_before and next(early, None) is not None:  # what was asked for may not be seen yet
+            return None
+        said(f"{status} with {answers}, as before" if as_before else status)
+        return endpoint
 
     endpoint = poll(look, sleep)
-    status, answers = endpoint["EndpointStatus"], endpoint.get("EndpointConfigName")
-    if status == "InService" and answers == config:
-        return
-    reason = endpoint.get("FailureReason") or "no reason was given"
-    now = f"answers on with {answers}, as before" if status == "InService" else f"is {status}"
-    raise DeployError(
-        f"Endpoint {name} {now}; it did not come up with {config}: {reason}"
-        f"{last_lines(aws, f'/aws/sagemaker/Endpoints/{name}', known=reason)}"
-    )
+    if (endpoint["EndpointStatus"], endpoint.get("EndpointConfigName")) != ("InService", config):
+        raise DeployError(_what_became_of(aws, name, endpoint, config))
+
+
+def _what_became_of(aws: Aws, name: str, endpoint: dict[str, Any], config: str) -> str:
+    """Return why an endpoint did not come up with a configuration, what it is now, and its last lines."""
+    reason = endpoint.get("FailureReason") or "No reason was given."
+    first, rest = parted(reason)
+    now = f"{endpoint['EndpointStatus']}: it did not come up with {config}"
+    if endpoint["EndpointStatus"] == "InService":
+        now = (
+            f"InService with {endpoint.get('EndpointConfigName')}, as before: it was not updated to {config}"
+        )
+    lines = last_lines(aws, f"/aws/sagemaker/Endpoints/{name}", known=reason)
+    return "\n".join(filter(None, [f"{first} Endpoint {name} is {now}.", rest])) + lines
 
 
 def await_deletion(aws: Aws, name: str, say: _Say, sleep: _Sleep = time.sleep) -> None:
@@ -100,7 +141,7 @@ def await_deletion(aws: Aws, name: str, say: _Say, sleep: _Sleep = time.sleep) -
     def look() -> bool | None:
         try:
             said(str(sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]))
-        except sagemaker.exceptions.ClientError as error:
+        except ClientError as error:
             if is_missing(error):
                 return True
             raise

@@ -163,11 +163,21 @@ def _client_arguments(environment):
     }
 
 
-def test_a_destination_that_is_none_is_the_only_line_and_nothing_is_trained(quick_program):
-    done = run(quick_program, "--upload", "models")
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("destination", "told"),
+    [
+        ("models", "Bad location: 'models'"),
+        ("s3://nowhere-at-all/of/us", "No such bucket: s3://nowhere-at-all/"),
+    ],
+)
+def test_a_destination_that_is_none_is_the_only_line_and_nothing_is_trained(
+    quick_program, s3, destination, told
+):
+    done = run(quick_program, "--upload", destination, **s3.env)
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
-    assert line.startswith("main.py: Bad location: 'models'")
+    assert line.startswith(f"main.py: {told}")
 
 
 @pytest.mark.parametrize(

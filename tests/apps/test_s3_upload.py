@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
-from byoc_serving.errors import ModelVersionError
-from byoc_serving.model_version import describe, pull, read_manifest, write_manifest
+from byoc_serving.errors import ModelVersionError, StorageError
+from byoc_serving.model_version import check_destination, describe, pull, read_manifest, write_manifest
 from s3_upload import upload_model
 
 SCRIPT = Path(__file__).parents[2] / "container" / "custom_algorithm" / "apps" / "s3_upload.py"
@@ -55,6 +56,21 @@ def test_the_script_fails_in_one_line(model, bucket):
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].startswith("No such bucket: ")
     assert "Traceback" not in run.stderr
+
+
+class DeniesAll:
+    """An S3 whose caller may not list the bucket."""
+
+    def list_objects_v2(self, **_):
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListObjectsV2")
+
+
+def test_a_destination_is_there_or_not_and_who_may_not_list_it_may_try(bucket, monkeypatch):
+    check_destination(f"s3://{bucket}/p")
+    with pytest.raises(StorageError, match="No such bucket: s3://nowhere-at-all/p/"):
+        check_destination("s3://nowhere-at-all/p")
+    monkeypatch.setattr("byoc_serving.versions.upload.make_client", lambda _: DeniesAll())
+    check_destination("s3://nowhere-at-all/p")
 
 
 def test_a_folder_without_a_manifest_is_not_uploaded(model, bucket):

@@ -1,9 +1,12 @@
 """The door to boto3: where it leads, and what is said when it is shut."""
 
-import pytest
-from botocore.exceptions import ClientError
+import dataclasses
 
-from byoc.aws import AwsRefusalError, Where, connect, explained, is_loopback
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from byoc import remedies
+from byoc.aws import AwsRefusalError, Where, connect, explained, is_loopback, is_unsettled
 
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 
@@ -79,17 +82,17 @@ def test_the_region_is_the_one_given_then_the_environments(monkeypatch, given, e
 
 
 @pytest.mark.bad_input
-def test_no_region_is_one_clear_line():
-    with pytest.raises(
-        AwsRefusalError, match=r"No region is given. Set region in endpoint.toml, --region or"
-    ):
+def test_no_region_is_one_clear_line(monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    with pytest.raises(AwsRefusalError, match=r"specify a region. Set region in endpoint.toml, --region or"):
         connect()
 
 
 @pytest.mark.bad_input
 def test_no_credentials_is_one_clear_line():
-    with pytest.raises(AwsRefusalError, match=r"Unable to locate credentials. Log in again"), explained():
-        connect("eu-west-1").where()
+    aws = connect("eu-west-1")
+    with pytest.raises(AwsRefusalError, match=r"Unable to locate credentials. "), aws.explained():
+        aws.where()
 
 
 @pytest.mark.bad_input
@@ -97,17 +100,19 @@ def test_nobody_at_the_endpoint_is_one_clear_line(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)  # between botocore's own attempts
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
-    with (
-        pytest.raises(AwsRefusalError, match=r"Could not connect to the endpoint URL.*still running"),
-        explained(),
-    ):
-        connect("eu-west-1").where()
+    aws, told = (
+        connect("eu-west-1"),
+        r"Could not connect to the endpoint URL.*byoc local up --port 9 && eval ",
+    )
+    with pytest.raises(AwsRefusalError, match=told), aws.explained():
+        aws.where()
 
 
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("ExpiredToken", "GetRole was refused: The words (ExpiredToken). Log in again"),
+        ("ExpiredToken", "GetRole was refused: The words (ExpiredToken). the key's"),
+        ("AccessDenied", "GetRole was refused: The words (AccessDenied). the policy's"),
         ("ResourceLimitExceeded", "The words (ResourceLimitExceeded). Ask Service Quotas for more"),
         ("Odd", "GetRole was refused: The words (Odd)."),
     ],
@@ -115,7 +120,8 @@ def test_nobody_at_the_endpoint_is_one_clear_line(monkeypatch):
 def test_a_refusal_is_told_in_awss_words_with_the_notes_of_its_way(code, told):
     error = ClientError({"Error": {"Code": code, "Message": "The words."}}, "GetRole")
     error.add_note("What exists by now")
-    with pytest.raises(AwsRefusalError) as raised, explained():
+    here = dataclasses.replace(remedies.AWS, log_in="the key's", denied="the policy's")
+    with pytest.raises(AwsRefusalError) as raised, explained(lambda: here):
         raise error
     assert told in str(raised.value)
     assert raised.value.__notes__ == ["What exists by now"]
@@ -125,3 +131,59 @@ def test_a_refusal_is_told_in_awss_words_with_the_notes_of_its_way(code, told):
 def test_a_prediction_is_waited_for_and_never_sent_twice():
     config = connect("eu-west-1").client("sagemaker-runtime").meta.config
     assert (config.read_timeout, config.retries["total_max_attempts"]) == (70, 1)
+
+
+@pytest.mark.usefixtures("keys")
+@pytest.mark.parametrize(
+    ("url", "column"),
+    [("http://127.0.0.1:9", remedies.local(9)), ("https://sagemaker.example", remedies.AWS)],
+)
+def test_the_remedies_are_those_of_where_the_calls_go(monkeypatch, url, column):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    assert connect("eu-west-1").remedies == column
+
+
+@pytest.mark.bad_input
+@pytest.mark.usefixtures("keys")
+def test_another_region_than_the_local_sagemakers_is_refused_with_the_remedy(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    told = r"region is eu-west-1, and the local SageMaker at .* is in us-east-1 .* Leave region out"
+    with pytest.raises(AwsRefusalError, match=told):
+        connect("eu-west-1").where()
+
+
+@pytest.mark.bad_input
+def test_a_profile_that_a_local_sagemaker_has_not_is_to_be_left_out():
+    local = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_REGION": "us-east-1"}
+    with pytest.raises(AwsRefusalError, match="has no profiles: leave profile out"):
+        connect(profile="work", environ=local)
+    with pytest.raises(AwsRefusalError, match="aws configure list-profiles"):
+        connect(profile="work", environ={})
+
+
+@pytest.mark.bad_input
+def test_an_answer_that_does_not_come_is_not_taken_for_a_network_that_is_down():
+    with pytest.raises(AwsRefusalError, match="It may still be at work"), explained(lambda: remedies.AWS):
+        raise ReadTimeoutError(endpoint_url="https://runtime")
+
+
+def test_the_commands_that_are_told_reach_what_we_reached(tmp_path, monkeypatch):
+    config = tmp_path / "config"
+    config.write_text('[profile "my work"]\n[default]\nregion = eu-west-1\n')
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    assert connect("eu-west-2", "my work").options == " --region eu-west-2 --profile 'my work'"
+    assert connect(environ={}).options == " --region eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "is_so"),
+    [
+        ("ValidationException", "Could not assume role arn:it. Please ensure", True),
+        ("ValidationException", 'Could not find endpoint configuration "c".', True),
+        ("ValidationException", "1 validation error detected", False),
+        ("AccessDeniedException", "not authorized to assume role", False),
+    ],
+)
+def test_what_may_only_not_be_known_yet_is_told_from_what_is_wrong(code, message, is_so):
+    assert is_unsettled(ClientError({"Error": {"Code": code, "Message": message}}, "Create")) is is_so

@@ -233,9 +233,8 @@ def test_when_nobody_reads_any_more_nothing_is_said_and_nothing_left(checkout, t
     [
         ("main.py", FAILS, "2/6 Train"),
         ("s3_upload.py", CANNOT_UPLOAD, "3/6 Upload"),
-        ("inference.py", CANNOT_LOAD, "4/6 Deploy"),
     ],
-    ids=["train", "upload", "deploy"],
+    ids=["train", "upload"],
 )
 def test_a_failed_stage_is_named_with_its_reason_and_its_log(demo, checkout, file, source, stage):
     (checkout / "container" / "custom_algorithm" / "apps" / file).write_text(source)
@@ -246,7 +245,22 @@ def test_a_failed_stage_is_named_with_its_reason_and_its_log(demo, checkout, fil
     log = Path(re.search(r"Its last lines \((.+)\):", told)[1])
     assert "it is gone" in told
     assert "it is gone" in log.read_text()
+    assert f"The logs of all stages are in {log.parent}." in told
     assert [entry for entry in log.parent.iterdir() if entry.suffix != ".log"] == []
+
+
+def test_of_an_endpoint_that_failed_the_log_is_kept_and_no_command_told_that_reaches_nothing(demo, checkout):
+    (checkout / "container" / "custom_algorithm" / "apps" / "inference.py").write_text(CANNOT_LOAD)
+    process = demo(checkout, "--direct")
+    told = said_by(process)
+    assert process.returncode == 1, told
+    assert "4/6 Deploy failed" in told
+    assert "it is gone" in Path(re.search(r"Its whole log: (.+)", told)[1]).read_text()
+    log = Path(re.search(r"The endpoint's log is (.+)\.$", told, re.MULTILINE)[1])
+    assert "ValueError: it is gone" in log.read_text()
+    assert "The demo's local SageMaker has ended, and all that was in it" in told
+    assert "run the same command again" not in told
+    assert "aws sagemaker" not in told
 
 
 def test_a_damaged_upload_fails_at_the_pull_with_the_reason_of_train(demo, checkout):

@@ -16,7 +16,7 @@ from s3_upload import say_where, upload_model  # first: through it a script find
 
 # isort: split
 from byoc_serving.errors import AlgorithmError, ServingError
-from byoc_serving.model_version import describe_trained, location_from, write_manifest
+from byoc_serving.model_version import check_destination, describe_trained, write_manifest
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / ".temps" / "model"
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     try:
         if asked.upload:
-            location_from(asked.upload)  # a bad one is told before the training, not after
+            check_destination(asked.upload)  # a bad one is told before the training, not after
         train_and_keep()
         if asked.upload:
             say_where(upload_model(KEPT, asked.upload))

@@ -3,16 +3,15 @@
 from byoc_serving.versions.describe import describe, describe_trained, write_manifest
 from byoc_serving.versions.manifest import FileEntry, Manifest, parse_manifest, read_manifest
 from byoc_serving.versions.pull import pull
-from byoc_serving.versions.s3 import location_from
-from byoc_serving.versions.upload import UploadedVersion, upload
+from byoc_serving.versions.upload import UploadedVersion, check_destination, upload
 
 __all__ = [
     "FileEntry",
     "Manifest",
     "UploadedVersion",
+    "check_destination",
     "describe",
     "describe_trained",
-    "location_from",
     "parse_manifest",
     "pull",
     "read_manifest",

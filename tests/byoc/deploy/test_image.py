@@ -75,21 +75,38 @@ def test_a_missing_image_is_named_with_those_that_are_there(aws, repository):
     with pytest.raises(MissingError) as raised:
         find_image(aws, WHERE, f"{name}:v2")
     assert f"{name} has no image :v2. It has v1. " in str(raised.value)
-    assert f"container/build_and_push.sh {name} --region us-east-1" in str(raised.value)
+    assert f"byoc local up --program {name}=DIR" in str(raised.value)
 
 
 @pytest.mark.bad_input
 def test_a_missing_repository_is_named_with_the_command_that_pushes(aws):
-    with pytest.raises(
-        MissingError, match=r"no ECR repository nowhere\. .*build_and_push.sh nowhere --region"
-    ):
+    told = r"no image nowhere: ECR has no such repository\. .*byoc local up --program nowhere=DIR"
+    with pytest.raises(MissingError, match=told):
         find_image(aws, WHERE, "nowhere")
 
 
 @pytest.mark.bad_input
-def test_an_image_of_another_region_is_refused(aws):
-    with pytest.raises(MissingError, match="is in eu-west-1, and SageMaker takes images of its own region"):
-        find_image(aws, WHERE, f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/m:1")
+@pytest.mark.parametrize(
+    "registry",
+    [
+        "dkr.ecr.eu-west-1.amazonaws.com",
+        "dkr.ecr-fips.us-gov-west-1.amazonaws.com",
+        "dkr.ecr.cn-north-1.amazonaws.com.cn",
+        "dkr.ecr.us-iso-east-1.c2s.ic.gov",
+        "dkr-ecr.eu-west-1.on.aws",
+    ],
+)
+def test_an_image_of_another_region_is_refused(aws, registry):
+    with pytest.raises(MissingError, match=r"is in .*-1, and SageMaker takes images of its own region"):
+        find_image(aws, WHERE, f"{ACCOUNT}.{registry}/m:1")
+
+
+def test_a_bare_name_is_rather_one_with_a_tag_than_the_newest_part_of_one(aws, repository):
+    name, push = repository
+    digest = push("v1")
+    part = json.dumps({"schemaVersion": 2, "mediaType": KIND, "layers": [], "part": 1})
+    aws.client("ecr").put_image(repositoryName=name, imageManifest=part)
+    assert find_image(aws, WHERE, name)[0].endswith(digest)
 
 
 def test_an_image_of_another_registry_is_taken_as_it_is_with_a_note(aws):

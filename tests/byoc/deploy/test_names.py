@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from byoc.deploy.names import names_of
+from byoc.deploy.names import is_of, names_of
 
 
 def test_the_same_request_has_the_same_names(spec_of, inputs):
@@ -49,3 +49,13 @@ def test_every_name_is_one_that_sagemaker_takes(spec_of, inputs, name, version):
     for made in (f"{names.job}-20261121030405", names.model, names.config):
         assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", made), made
     assert len(names.job) <= 48
+
+
+def test_what_was_made_for_an_endpoint_is_known_by_its_name(spec_of, inputs):
+    ours = names_of(spec_of(name="cancer"), inputs, direct=True)
+    its = dataclasses.replace(inputs, model_version="s3://models/b-v1/")
+    others = names_of(spec_of(name="cancer-b"), its, direct=True)
+    alike = [names_of(spec_of(name="x" * 40 + end), inputs, direct=True).config for end in "ab"]
+    assert all(is_of(name, "cancer") for name in (ours.model, ours.config))
+    assert not any(is_of(name, "cancer") for name in (others.model, others.config, "cancer", "cancer-v1"))
+    assert [is_of(name, "x" * 40 + "a") for name in alike] == [True, False]

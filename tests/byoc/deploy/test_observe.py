@@ -3,22 +3,25 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from byoc import remedies
 from byoc.aws import Where
 from byoc.deploy.errors import DeployError, MissingError
-from byoc.deploy.names import Names
-from byoc.deploy.observe import observe, refuse_another_account
-from byoc.deploy.seen import Endpoint, Job
+from byoc.deploy.names import Names, names_of
+from byoc.deploy.observe import observe, observe_made, refuse_another_account
+from byoc.deploy.seen import Endpoint, Job, Made
 
 NAMES = Names("cancer-v-job", "cancer-v-model", "cancer-v-config")
 ARTEFACT = "s3://models/job/output/model.tar.gz"
 MISSING = ClientError({"Error": {"Code": "ValidationException", "Message": "Could not find it."}}, "Describe")
+DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Describe")
 NO_OBJECT = ClientError({"Error": {"Code": "404", "Message": "Not Found"}}, "HeadObject")
 
 
 class FakeAws:
     """An AWS that has what it is given, by operation."""
 
-    region = "eu-west-1"
+    options = " --region eu-west-1"
+    remedies = remedies.AWS
 
     def __init__(self, **answers):
         self.answers = {
@@ -109,13 +112,41 @@ def test_an_endpoint_is_seen_with_its_models_where_it_goes_and_its_tags(spec_of,
         list_tags={"Tags": [{"Key": "team", "Value": "us"}]},
     )
     endpoint = Endpoint("Updating", "before", ("older",), NAMES.config, "", "arn:it", (("team", "us"),))
-    assert observe(aws, spec_of(), inputs, NAMES, direct=True).endpoint == endpoint
+    assert observe(aws, spec_of(tags={"a": "b"}), inputs, NAMES, direct=True).endpoint == endpoint
+
+
+def test_who_asks_for_no_tags_need_not_be_allowed_to_list_them(spec_of, inputs):
+    found = {"EndpointStatus": "InService", "EndpointArn": "arn:it", "EndpointConfigName": "before"}
+    aws = FakeAws(describe_endpoint=found, list_tags=DENIED)
+    assert observe(aws, spec_of(), inputs, NAMES, direct=True).endpoint.tags == ()
+    with pytest.raises(ClientError, match="AccessDenied"):
+        observe(aws, spec_of(tags={"a": "b"}), inputs, NAMES, direct=True)
+
+
+def test_all_that_was_made_for_an_endpoint_is_found_on_every_page(spec_of, inputs):
+    ours, others = (names_of(spec_of(name=name), inputs, direct=True) for name in ("cancer", "cancer-b"))
+    configs = [[others.config], [ours.config, "cancer-mine"]]
+    models = [[ours.model], [others.model]]
+
+    class Pages(FakeAws):
+        def get_paginator(self, operation):
+            self.operation = operation
+            return self
+
+        def paginate(self, NameContains):  # noqa: N803 - as boto3 has it
+            assert NameContains == "cancer-"
+            if self.operation == "list_models":
+                return [{"Models": [{"ModelName": name} for name in page]} for page in models]
+            return [{"EndpointConfigs": [{"EndpointConfigName": name} for name in page]} for page in configs]
+
+    made = observe_made(Pages(describe_endpoint={"EndpointStatus": "Failed"}), "cancer")
+    assert made == Made("Failed", (ours.config,), (ours.model,))
+    assert observe_made(Pages(), "cancer").status == ""
 
 
 def test_what_may_not_be_looked_at_is_no_reason_to_go_on(spec_of, inputs):
-    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeModel")
     with pytest.raises(ClientError, match="AccessDenied"):
-        observe(FakeAws(describe_model=denied), spec_of(), inputs, NAMES, direct=True)
+        observe(FakeAws(describe_model=DENIED), spec_of(), inputs, NAMES, direct=True)
 
 
 @pytest.mark.bad_input

@@ -6,9 +6,9 @@ import pytest
 
 from byoc.deploy.errors import DeployError
 from byoc.deploy.names import names_of
-from byoc.deploy.plan import plan
-from byoc.deploy.seen import Endpoint, Job, Seen
-from byoc.deploy.steps import CreateConfig, CreateModel, Train
+from byoc.deploy.plan import plan, plan_deletion
+from byoc.deploy.seen import Endpoint, Job, Made, Seen
+from byoc.deploy.steps import CreateConfig, CreateModel, DeleteEndpoint, Train
 
 SMOKE = Path("one.csv")
 
@@ -90,9 +90,9 @@ def test_an_existing_endpoint_is_updated_after_a_question(planned, status):
 
 
 def test_a_failed_endpoint_is_made_anew_after_a_question(planned):
-    decided = planned(endpoint={"status": "Failed", "reason": "no ping"}, model=True, config=True)
+    decided = planned(endpoint={"status": "Failed", "reason": "no ping\nand more"}, model=True, config=True)
     assert kinds(decided) == ["DeleteEndpoint", "CreateEndpoint", "SmokeCall"]
-    assert "(no ping). Delete it and create it anew?" in decided.question
+    assert "has failed: no ping. Delete it and create it anew?" in decided.question
 
 
 @pytest.mark.parametrize(
@@ -172,3 +172,17 @@ def test_a_plan_is_shown_as_numbered_steps(planned, tmp_path):
     assert told[0] == f"  1. upload {tmp_path.name}/ to s3://models/endpoints/cancer/dummy_data/"
     assert "pulls s3://models/m/cancer/0123456789abcdef/ (max_run 1800 s)" in told[1]
     assert told[-1] == "  6. ask it with one.csv"
+
+
+def test_all_that_was_made_is_deleted_in_the_order_in_which_it_is_needed_no_more():
+    decided = plan_deletion("cancer", Made("InService", ("c",), ("m", "n")))
+    assert kinds(decided) == ["DeleteEndpoint", "DeleteConfigs", "DeleteModels"]
+    assert decided.question == "Endpoint cancer is InService. Delete it, with all that was made for it?"
+
+
+def test_what_is_left_of_a_deletion_is_deleted_and_nothing_is_no_question():
+    assert step(plan_deletion("cancer", Made("Deleting", (), ())), DeleteEndpoint).deleting
+    left = plan_deletion("cancer", Made("", (), ("m",)))
+    assert (kinds(left), left.question.startswith("There is no endpoint cancer.")) == (["DeleteModels"], True)
+    nothing = plan_deletion("cancer", Made("", (), ()))
+    assert (nothing.steps, nothing.question) == ((), "")

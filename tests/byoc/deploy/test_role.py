@@ -32,6 +32,7 @@ def role(aws, request):
     ("policy", "may"),
     [
         (trust("sagemaker.amazonaws.com"), True),
+        (trust("sagemaker.amazonaws.com", action="STS:assume*"), True),
         (trust(["ec2.amazonaws.com", "sagemaker.amazonaws.com"], action=["sts:TagSession", "sts:*"]), True),
         ({"Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"}}, True),
         (trust("ec2.amazonaws.com"), False),
@@ -63,7 +64,7 @@ def test_a_role_that_sagemaker_may_not_assume_is_refused_with_the_remedy(aws, ro
 def test_a_missing_role_is_named_with_the_command_that_creates_it(aws):
     with pytest.raises(MissingError) as raised:
         find_role(aws, WHERE, "Nobody")
-    assert "There is no role Nobody in account 123456789012." in str(raised.value)
+    assert "There is no role Nobody in account 123456789012. Take SageMakerExec" in str(raised.value)
     command = str(raised.value).partition("--assume-role-policy-document ")[2]
     assert may_assume(json.loads(command.strip("'")))
 

@@ -54,7 +54,7 @@ def test_a_missing_version_is_named_with_the_command_that_uploads_one(version, b
 @pytest.mark.bad_input
 def test_a_missing_bucket_is_named_with_the_command_that_creates_it(version):
     aws, _ = version
-    told = "no bucket not-there. Create it: aws s3 mb s3://not-there --region us-east-1"
+    told = "no bucket not-there. Create it, and upload the model: aws s3 mb s3://not-there &&"
     with pytest.raises(MissingError, match=told):
         find_version(aws, "s3://not-there/m/", SHA256)
     with pytest.raises(MissingError, match=told):

@@ -15,6 +15,7 @@ from byoc.deploy.wait import (
     await_job,
     durations_of,
     poll,
+    until_settled,
 )
 
 BEGAN = datetime(2026, 11, 21, tzinfo=UTC)
@@ -26,8 +27,6 @@ class FakeAws:
     def __init__(self, *descriptions, lines=()):
         self.descriptions = iter(descriptions)
         self.lines = lines
-        self.exceptions = self
-        self.ClientError = ClientError
 
     def client(self, _service):
         return self
@@ -43,7 +42,10 @@ class FakeAws:
     def describe_log_streams(self, **asked):
         self.asked = asked
         return {
-            "logStreams": [{"logStreamName": "older"}, {"logStreamName": "newer", "lastEventTimestamp": 9}]
+            "logStreams": [
+                {"logStreamName": "older", "creationTime": 1, "lastEventTimestamp": 99},  # it answers on
+                {"logStreamName": "newer", "creationTime": 9, "lastEventTimestamp": 10},
+            ]
         }
 
     def get_log_events(self, logStreamName, **_):  # noqa: N803 - as boto3 has it
@@ -109,14 +111,17 @@ def test_an_endpoint_in_service_with_what_was_asked_is_enough():
     ("last", "told"),
     [
         (
-            endpoint("Failed", FailureReason="no ping"),
-            "Endpoint e is Failed; it did not come up with new: no ping",
+            endpoint("Failed", FailureReason="No ping. Its log says more."),
+            "No ping. Endpoint e is Failed: it did not come up with new.\nIts log says more.",
         ),
         (
             endpoint("InService", "old", FailureReason="no ping"),
-            "Endpoint e answers on with old, as before; it did not come up with new: no ping",
+            "no ping. Endpoint e is InService with old, as before: it was not updated to new.",
         ),
-        (endpoint("OutOfService"), "Endpoint e is OutOfService; it did not come up with new: no reason was"),
+        (
+            endpoint("OutOfService"),
+            "No reason was given. Endpoint e is OutOfService: it did not come up with",
+        ),
     ],
     ids=["failed", "rolled back", "out of service"],
 )
@@ -129,8 +134,53 @@ def test_an_endpoint_that_does_not_come_up_raises_its_reason_and_its_log(last, t
     assert aws.asked["logGroupName"] == "/aws/sagemaker/Endpoints/e"
 
 
-def test_lines_that_the_reason_has_already_are_not_told_again():
-    aws = FakeAws(endpoint("Failed", FailureReason="no ping: it is gone"), lines=["it is gone"])
+def test_the_last_that_is_said_of_a_rolled_back_update_is_what_answers_on():
+    said = []
+    aws = FakeAws(endpoint("Updating", "old"), endpoint("RollingBack", "old"), endpoint("InService", "old"))
+    with pytest.raises(DeployError):
+        await_endpoint(aws, "e", "new", said.append, no_pause)
+    assert said == ["Updating", "RollingBack", "InService with old, as before"]
+
+
+def test_an_update_that_is_not_seen_yet_is_not_taken_for_one_that_is_over():
+    before, under_way = endpoint("InService", "old"), endpoint("Updating", "old")
+    await_endpoint(FakeAws(before, before, under_way, endpoint("InService")), "e", "new", no_pause, no_pause)
+
+
+def refusal(message, code="ValidationException"):
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Create")
+
+
+@pytest.mark.parametrize(
+    "message", ["Could not assume role arn:it. Please ensure", 'Could not find model "m".']
+)
+def test_what_was_made_a_moment_ago_is_waited_for_and_no_longer_than_20_s(message):
+    answers, pauses, said = iter([refusal(message), refusal(message), "done"]), [], []
+
+    def act():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert until_settled(act, said.append, pauses.append) == "done"
+    assert said == [f"not yet: {message}"] * 2
+    answers = itertools.repeat(refusal(message))
+    with pytest.raises(ClientError):
+        until_settled(act, said.append, pauses.append)
+    assert sum(pauses) <= 22
+
+
+def test_any_other_refusal_is_told_at_once():
+    with pytest.raises(ClientError):
+        until_settled(
+            lambda: (_ for _ in ()).throw(refusal("no", "AccessDeniedException")), no_pause, pytest.fail
+        )
+
+
+@pytest.mark.parametrize("line", ["it is gone", '{"level": "ERROR", "message": "it is gone"}'])
+def test_lines_that_the_reason_has_already_are_not_told_again(line):
+    aws = FakeAws(endpoint("Failed", FailureReason="no ping: it is gone"), lines=[line])
     with pytest.raises(DeployError) as raised:
         await_endpoint(aws, "e", "new", no_pause, no_pause)
     assert str(raised.value).count("it is gone") == 1
@@ -149,7 +199,7 @@ def test_logs_that_cannot_be_read_do_not_hide_the_reason():
                 {"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeLogStreams"
             )
 
-    with pytest.raises(DeployError, match=r"new: no ping\nIts log, group .*, cannot be read: .*AccessDenied"):
+    with pytest.raises(DeployError, match=r"with new\.\nIts log, group .*, cannot be read: .*AccessDenied"):
         await_endpoint(Denied(endpoint("Failed", FailureReason="no ping")), "e", "new", no_pause, no_pause)
 
 

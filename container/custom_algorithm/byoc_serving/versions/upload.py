@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,17 @@ class UploadedVersion:
     version: str
     manifest_sha256: str
     was_there: bool = False
+
+
+def check_destination(destination: str) -> None:
+    """Make sure that one can upload there, as far as S3 tells before it is tried.
+
+    Raises:
+        StorageError: it is no s3:// URI; no such bucket; no credentials; nobody answers.
+    """
+    location = location_from(destination)
+    with suppress(AccessDeniedError), explained(location.uri):  # who may not list may write all the same
+        make_client(1).list_objects_v2(Bucket=location.bucket, Prefix=location.prefix, MaxKeys=1)
 
 
 def upload(  # noqa: PLR0913 - three things to say, three seams
