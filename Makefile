@@ -28,8 +28,9 @@ test-docker: $(VENV)/.dev  ## Build, push, pull and run the image with a real en
 test-sdk: $(VENV)/.dev  ## User-written SDK v2 and v3, boto3 and aws CLI on the local SageMaker.
 	$(BIN)/python -m pytest -m sdk
 
-bench-local: $(VENV)/.dev  ## What the hop through the local SageMaker costs.
+bench-local: $(VENV)/.dev  ## What the hop through the local SageMaker costs, and how fast its S3 is.
 	$(BIN)/python bench/local.py
+	$(BIN)/python bench/s3.py
 
 lint: $(VENV)/.dev  ## ruff, mypy, shellcheck.
 	$(BIN)/python -m ruff format --check .
