@@ -1,7 +1,8 @@
 """How fast the local SageMaker's S3 hands objects over, beside moto's server, in the same run.
 
-Run it by `make bench-local`, or `python bench/s3.py [--mib N] [--repeats N]`. boto3 puts one object and reads it
-in ranges of 8 MiB, one after the other, on both servers in turn; medians are told, with each server's memory.
+Run it by `make bench-local`, or `python bench/s3.py [--mib N] [--repeats N]`. boto3 puts one object and
+reads it in ranges of 8 MiB, one after the other, on both servers in turn; medians are told, with each
+server's memory.
 """
 
 import argparse

@@ -43,7 +43,9 @@ What to try next{where}:
   {python} {program}/test_api.py --file dummy_data/{file}
       Sends it a request, from a second shell.
   docker build -t my-model container
-      The same programs as an image; container/build_and_push.sh my-model puts it into your ECR."""
+      The same programs as an image; container/build_and_push.sh my-model puts it into your ECR.
+  {python} -m byoc local up; eval "$({python} -m byoc local env)"
+      A local SageMaker that stays, for your own scripts, generate_endpoint.py, boto3 and the aws CLI."""
 
 
 @dataclass(frozen=True)
