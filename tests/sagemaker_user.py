@@ -13,8 +13,8 @@ import boto3
 from byoc.local.instance import Instance
 from processes import eventually
 
-# Trains a number and serves it; tells who its AWS is. Given a MARK, `train` never ends, and makes that file
-# once a child of its own runs. Given a GATE, `serve` waits until there is that file.
+# Trains a number and serves it; tells who its AWS is. Given a MARK, `train` never ends, and makes a file of
+# that name beside it once a child of its own runs. Given a GATE, `serve` waits until there is such a file.
 TRAIN = """
     #!/usr/bin/env python3
     import json, os, subprocess
@@ -26,7 +26,7 @@ TRAIN = """
     (root / "model" / "number").write_text(given["number"])
     if "MARK" in os.environ:
         child = subprocess.Popen(["sleep", "600"])
-        Path(os.environ["MARK"]).touch()
+        Path(__file__).with_name(os.environ["MARK"]).touch()
         child.wait()
 """
 SERVE = """
@@ -55,7 +55,7 @@ SERVE = """
             self.end_headers()
             self.wfile.write(body)
 
-    while "GATE" in os.environ and not Path(os.environ["GATE"]).exists():
+    while "GATE" in os.environ and not Path(__file__).with_name(os.environ["GATE"]).exists():
         time.sleep(0.02)
     port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
     http.server.ThreadingHTTPServer(("", port), Answers).serve_forever()

@@ -23,10 +23,10 @@ ROOT = Path(__file__).parents[1]
 UPLOAD = ROOT / "container" / "custom_algorithm" / "apps" / "s3_upload.py"
 DOOR = [sys.executable, str(ROOT / "generate_endpoint.py")]
 WAITS = """
-import os, time
+import time
 from pathlib import Path
 def model_fn(model_dir):
-    while not Path(os.environ["GATE"]).exists():
+    while not Path(__file__).with_name("gate").exists():
         time.sleep(0.05)
 def predict_fn(data, model):
     return [0.0 for _ in data]
@@ -34,9 +34,14 @@ def predict_fn(data, model):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def folder(tmp_path_factory):
+    """The folder of the programs."""
+    return tmp_path_factory.mktemp("programs")
+
+
+@pytest.fixture(scope="module")
+def world(folder):
     """A local SageMaker with a quick program and one that waits; our environment leads to it."""
-    folder = tmp_path_factory.mktemp("programs")
     quick = program_with(ROOT / "tests" / "fixtures" / "quick_apps", folder / "quick")
     shutil.copy(UPLOAD, quick / "apps")
     (folder / "waiting").mkdir()
@@ -223,10 +228,8 @@ def test_a_version_that_cannot_load_fails_with_the_containers_words(versions, do
         door("--name", "broken", "--direct", *versions[0])
 
 
-def test_interrupted_it_says_what_exists_and_run_again_it_takes_that_up(seen, versions, tmp_path):
-    gate = tmp_path / "gate"
+def test_interrupted_it_says_what_exists_and_run_again_it_takes_that_up(seen, versions, folder):
     command = [*DOOR, "--name", "waiting", "--image", "waits", "--direct", *versions[0]]
-    command += ["--environment", f"GATE={gate}"]
 
     def started():
         return subprocess.Popen(
@@ -243,7 +246,7 @@ def test_interrupted_it_says_what_exists_and_run_again_it_takes_that_up(seen, ve
 
     with started() as again:
         assert any("1. wait until endpoint waiting is InService" in line for line in again.stdout)
-        gate.touch()
+        (folder / "waits" / "apps" / "gate").touch()
         told = again.stdout.read()
     assert again.returncode == 0, told
     assert eventually(lambda: seen.ones("waiting") == 0)

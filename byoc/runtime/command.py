@@ -8,7 +8,7 @@ the entrypoint alone runs without `train`, and so do arguments alone, behind the
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from byoc.errors import ProgramError
@@ -31,10 +31,16 @@ class Build:
     """A folder's Dockerfile, and where it puts the folder's files: path in the image -> path in the folder.
 
     The path in the folder is relative; "." is the folder itself.
+
+    Attributes:
+        copied: as `files`, without the folder's place in byoc, and with what SageMaker mounts over.
+        context: where the Dockerfile lies; None: there is none.
     """
 
     recipe: Recipe
     files: Mapping[str, str]
+    copied: Mapping[str, str] = field(default_factory=dict)
+    context: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ def build_of(folder: Path) -> Build:
             files = {path: inside for copy in recipe.copies for path, inside in _copied(copy, folder, name)}
             if files or context == folder:
                 seen = {path: inside for path, inside in files.items() if not _RESERVED.fullmatch(path)}
-                return Build(recipe, {PROGRAM: ".", **seen})
+                return Build(recipe, {PROGRAM: ".", **seen}, files, context)
     return Build(Recipe(), {PROGRAM: "."})
 
 

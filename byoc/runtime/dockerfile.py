@@ -27,7 +27,12 @@ class Copy:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an image runs, and with what; a command in shell form is the text, in exec form its words."""
+    """What an image runs, and with what; a command in shell form is the text, in exec form its words.
+
+    Attributes:
+        user: as USER says, "" where it says nothing.
+        base: the image that the stages begin with, and `platform` which one of it, "" where nothing says so.
+    """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -36,6 +41,9 @@ class Recipe:
     command: tuple[str, ...] | str | None = None
     copies: tuple[Copy, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    base: str = ""
+    platform: str = ""
 
     def expand(self, text: str) -> str:
         """Return a text with $NAME, ${NAME}, ${NAME:-default} and ${NAME:+other} replaced."""
@@ -67,8 +75,9 @@ def parse(text: str) -> Recipe:
     copies: list[Copy] = []
     for instruction, rest in instructions(text):
         if instruction == "FROM":
-            base, name = _from(Recipe(arguments=before_stages).expand(rest))
-            recipe = replace(stages.get(base.lower(), Recipe()), arguments={})
+            base, name, platform = _from(Recipe(arguments=before_stages).expand(rest))
+            recipe = replace(stages.get(base.lower(), Recipe(base=base)), arguments={})
+            recipe = replace(recipe, platform=platform or recipe.platform)
         elif instruction == "ARG" and not name:
             before_stages |= _argument(rest, Recipe(arguments=before_stages), {})
         else:
@@ -97,11 +106,13 @@ def instructions(text: str) -> Iterator[tuple[str, str]]:
         yield word.upper(), rest.strip()
 
 
-def _from(rest: str) -> tuple[str, str]:
-    """Return the base of a stage, and its name or one that nothing else has."""
+def _from(rest: str) -> tuple[str, str, str]:
+    """Return the base of a stage, its name or one that nothing else has, and its platform or ""."""
     words = [word for word in rest.split() if not word.startswith("--")]
+    platforms = re.findall(r"(?:^|\s)--platform=(\S+)", rest)
     base = words[0] if words else ""
-    return base, words[2] if len(words) == 3 and words[1].upper() == "AS" else f"/{base}"
+    name = words[2] if len(words) == 3 and words[1].upper() == "AS" else f"/{base}"
+    return base, name, platforms[0] if platforms else ""
 
 
 def _follow(recipe: Recipe, instruction: str, rest: str, before_stages: Mapping[str, str]) -> Recipe:
@@ -115,6 +126,8 @@ def _follow(recipe: Recipe, instruction: str, rest: str, before_stages: Mapping[
             changed["arguments"] = {**recipe.arguments, **_argument(rest, recipe, before_stages)}
         case "WORKDIR":
             changed["workdir"] = _absolute(recipe, _unquoted(rest))
+        case "USER":
+            changed["user"] = recipe.expand(_unquoted(rest))
         case "ENTRYPOINT":
             changed["entrypoint"] = _words(rest)
         case "CMD":

@@ -11,9 +11,9 @@ library alone, and ends by exec: the program has its process id and gets its sig
     port      the port of 127.0.0.1 in that network where byoc shall listen, or null
     uid       the user and group that the program runs as, or null (root)
     read_only whether it can write to /tmp, /dev and what is mounted for it alone
-    tmp       whether /tmp is its own, and empty
+    tmp       the folder that it sees as /tmp, or null
     shm_bytes the size of a /dev/shm of its own, or null
-    needed    paths that it has to reach whoever it runs as, such as its interpreter's
+    needed    folders that it has to reach wherever they are, such as its interpreter's
 
 Nothing is seen outside: the mounts are private before the first is made, and the tmpfs on /opt takes the
 folders that the mounts need. It is put there over what the machine has in /opt, which is bound into it again.
@@ -102,22 +102,26 @@ def bind(mounts: Sequence[tuple[str, str, bool]]) -> None:
         os.close(source)
 
 
-def cover(folder: Path, needed: Sequence[str], mode: str) -> None:
-    """Put a tmpfs over a folder in which nothing is seen but the way to what is needed."""
-    names = {Path(path).relative_to(folder).parts[0] for path in needed if folder in Path(path).parents}
-    kept = [(folder / name, os.open(folder / name, os.O_PATH)) for name in sorted(names)]
-    mount("byoc", folder, 0, "tmpfs", f"mode={mode}")
-    for path, opened in kept:
-        path.mkdir()
-        mount(f"/proc/self/fd/{opened}", path, MS_BIND | MS_REC)
-        os.close(opened)
+def cover(folder: Path, needed: Sequence[str], instead: str | None = None) -> None:
+    """Put another folder, or an empty one, over a folder; nothing of it is seen there but what is needed."""
+    below = sorted(path for path in needed if folder in Path(path).parents)
+    kept = [path for path in below if not any(other in map(str, Path(path).parents) for other in below)]
+    opened = [os.open(path, os.O_PATH) for path in kept]
+    if instead is None:
+        mount("byoc", folder, 0, "tmpfs", "mode=755")
+    else:
+        mount(instead, folder, MS_BIND | MS_REC)
+    for path, source in zip(kept, opened, strict=True):
+        Path(path).mkdir(parents=True, exist_ok=True)
+        mount(f"/proc/self/fd/{source}", path, MS_BIND | MS_REC)
+        os.close(source)
 
 
 def clear_the_way(needed: Sequence[str]) -> None:
     """Let anybody reach what is needed, also where it lies in a folder that is closed to others."""
     for folder in sorted({parent for path in needed for parent in Path(path).parents}):
         if not folder.stat().st_mode & 0o001:
-            cover(folder, needed, "755")
+            cover(folder, needed)
 
 
 def forbid_writing() -> None:
@@ -133,7 +137,7 @@ def confine(enclosure: dict[str, object]) -> None:
     """Take away what the program is to do without, but for root itself: see `become`."""
     needed = [str(path) for path in enclosure["needed"]]  # type: ignore[attr-defined]
     if enclosure["tmp"]:
-        cover(TMP, needed, "1777")
+        cover(TMP, needed, str(enclosure["tmp"]))
     if enclosure["uid"] is not None:
         clear_the_way(needed)
     if enclosure["shm_bytes"] is not None:
@@ -144,7 +148,13 @@ def confine(enclosure: dict[str, object]) -> None:
 
 
 def become(uid: int) -> None:
-    """Be another user, with no group but its own, who still ends with the keeper."""
+    """Be another user, with no group but its own, who still ends with the keeper.
+
+    Its output becomes its own, as runc has it: else a program could not open /dev/stdout.
+    """
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):
+            os.fchown(stream, uid, -1)
     os.setgroups([])
     os.setgid(uid)
     os.setuid(uid)

@@ -83,7 +83,7 @@ def _command(spec: Spec, setting: Setting, words: list[str], network: Network, a
         inherited = (channel,) if channel is not None else ()
         port = None if spec.isolated else aws_port
         enclosure = Enclosure(setting.mounts, cwd, network.own, channel, port)
-        argv = enclosed(argv, confined(enclosure, spec.confinement, setting.program), setting.privacy)
+        argv = enclosed(argv, enclosure_of(spec, setting.program, enclosure), setting.privacy)
         cwd = str(folder)
     elif spec.read_only_model:
         opt_ml.protect(spec.place.opt_ml / "model")
@@ -99,18 +99,18 @@ def _command(spec: Spec, setting: Setting, words: list[str], network: Network, a
     )
 
 
-def confined(enclosure: Enclosure, confinement: Confinement, program: Folder) -> Enclosure:
-    """Return an enclosure in which the program does without what it is to."""
+def enclosure_of(spec: Spec, program: Folder, enclosure: Enclosure) -> Enclosure:
+    """Return an enclosure with a /tmp of the program's own, without what it is to do without."""
     python = program.python.absolute()
     # An environment is a folder above bin, and so is the installation that it was made of.
     needed = {str(path.parents[1]) for path in (python, python.resolve()) if len(path.parents) > 2}
-    needed.add(str(program.folder))
+    needed |= {str(program.folder), str(spec.place.root / "home")}
     return replace(
         enclosure,
-        uid=confinement.uid,
-        read_only=confinement.read_only,
-        tmp=confinement.is_tight,
-        shm_bytes=confinement.shm_bytes,
+        uid=spec.confinement.uid,
+        read_only=spec.confinement.read_only,
+        tmp=str((spec.place.root / "tmp").resolve()),
+        shm_bytes=spec.confinement.shm_bytes,
         needed=tuple(sorted(needed)),
     )
 
@@ -171,8 +171,10 @@ def _environment(spec: Spec, setting: Setting, network: Network) -> dict[str, st
     image["PATH"] = ":".join((*homes, path_from(setting.program.python, image.get("PATH", ""))))
     scratch = environment_of(spec.place, {})
     own = {name: scratch[name] for name in ("HOME", "TMPDIR")}
+    if setting.privacy.tool:
+        own["TMPDIR"] = "/tmp"  # noqa: S108 - its own
     if spec.confinement.is_tight:
-        own = {"HOME": "/", "TMPDIR": "/tmp"}  # noqa: S108 - /tmp is its own
+        own["HOME"] = "/"
     rooted = {"SAGEMAKER_BASE_DIR": str(spec.place.opt_ml)} if OPT_ML in sight.renamed else {}
     asked = {name: sight(value) for name, value in spec.environment.items()}
     return environment_of(spec.place, {**image, **own, **rooted, **network.aws, **asked, **network.told})

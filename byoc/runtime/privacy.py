@@ -16,6 +16,8 @@ _PROBE_S = 10.0
 _OPT = Path("/opt")
 _TMP = "/tmp"  # noqa: S108 - in a namespace of its own
 _ALL = ["--dev-bind", "/", "/"]
+# What enter.py is run by, inside.
+_OUR_OWN = (str(_ENTER.parent), sys.prefix, sys.base_prefix)
 
 Tool = Literal["", "root", "bwrap"]
 TOOLS: tuple[Tool, ...] = ("root", "bwrap")
@@ -54,7 +56,7 @@ class Enclosure:
     port: int | None = None
     uid: int | None = None
     read_only: bool = False
-    tmp: bool = False
+    tmp: str | None = None
     shm_bytes: int | None = None
     needed: tuple[str, ...] = ()
 
@@ -98,8 +100,10 @@ def _bwrap(enclosure: Enclosure) -> list[str]:
     words = [shutil.which("bwrap") or "bwrap", "--die-with-parent"]
     words += ["--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev"] if enclosure.read_only else _ALL
     if enclosure.tmp:
-        hidden = [path for path in enclosure.needed if path.startswith(f"{_TMP}/")]
-        words += ["--tmpfs", _TMP, *(word for path in hidden for word in ("--ro-bind", path, path))]
+        needed = {*enclosure.needed, *_OUR_OWN}
+        hidden = sorted(path for path in needed if path.startswith(f"{_TMP}/"))
+        how = "--ro-bind" if enclosure.read_only else "--bind"
+        words += ["--bind", enclosure.tmp, _TMP, *(word for path in hidden for word in (how, path, path))]
     if enclosure.shm_bytes is not None:
         words += ["--size", str(enclosure.shm_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108 - in its own namespace
     words += ["--tmpfs", str(_OPT)]

@@ -1,7 +1,9 @@
 """What the kernel tells of the processes of a program: who they are, what they use (proc(5), Linux)."""
 
 import contextlib
+import ipaddress
 import os
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ _PROC = Path("/proc")
 _OURS = ("keeper.py", "enter.py")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KIB = 1024
+_ESTABLISHED, _LISTENS = "01", "0A"  # as include/net/tcp_states.h has them
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,69 @@ def memory_bytes(pids: Iterable[int]) -> int:
                 if line.startswith("Pss:"):
                     total += int(line.split()[1]) * _KIB
     return total
+
+
+def hears(pid: int, number: int) -> bool:
+    """Whether a process does something about a signal: has a handler, or waits for it with sigwait(3).
+
+    A container's first process is not even ended by a SIGTERM of which it does not hear (pid_namespaces(7)).
+    """
+    masks = [field.split() for field in _lines(_PROC / str(pid) / "status") if field.startswith("Sig")]
+    return any(int(mask, 16) >> (number - 1) & 1 for name, mask in masks if name in ("SigBlk:", "SigCgt:"))
+
+
+def listens_at(pid: int, port: int) -> set[str]:
+    """Return the addresses on which a port is listened at in the network of a process, such as "0.0.0.0"."""
+    return {address for address, at, state, _ in _sockets(pid) if at == port and state == _LISTENS}
+
+
+def accepted(pid: int, port: int) -> int:
+    """Return how many connections to a port, in a process's network, a program has accepted and not ended.
+
+    Those that only the kernel has accepted so far belong to no file.
+    """
+    return sum(
+        1 for _, at, state, inode in _sockets(pid) if at == port and state == _ESTABLISHED and inode != "0"
+    )
+
+
+def writes_to(pid: int) -> set[str]:
+    """Return the regular files that a process has open for writing, as it sees their paths."""
+    found = set()
+    folder = _PROC / str(pid)
+    with contextlib.suppress(OSError):
+        for descriptor in (folder / "fd").iterdir():
+            flags = [
+                int(line.split()[1], 8)
+                for line in _lines(folder / "fdinfo" / descriptor.name)
+                if line.startswith("flags:")
+            ]
+            with contextlib.suppress(OSError):
+                if any(flag & os.O_ACCMODE != os.O_RDONLY for flag in flags) and descriptor.is_file():
+                    found.add(str(descriptor.readlink()))
+    return found
+
+
+def _sockets(pid: int) -> Iterator[tuple[str, int, str, str]]:
+    """Yield the local address and port, the state and the inode of each TCP socket in a process's network."""
+    for name in ("tcp", "tcp6"):
+        for line in _lines(_PROC / str(pid) / "net" / name)[1:]:
+            words = line.split()
+            address, _, port = words[1].partition(":")
+            yield _address(address), int(port, 16), words[3], words[9]
+
+
+def _address(text: str) -> str:
+    """Return an address that the kernel writes as words of 32 bits in its own byte order."""
+    words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
+    return str(ipaddress.ip_address(struct.pack(f"={len(words)}I", *words)))
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(errors="replace").splitlines()
+    except OSError:  # it ended while we looked, or is another user's
+        return []
 
 
 def _running(pid: int) -> Running | None:

@@ -50,6 +50,7 @@ def make_folders(place: Place) -> None:
     """Make HOME and TMPDIR."""
     for folder in ("home", "tmp"):
         (place.root / folder).mkdir(parents=True, exist_ok=True)
+    (place.root / "tmp").chmod(0o1777)  # as every /tmp
 
 
 def run(

@@ -52,7 +52,7 @@ class Confinement:
 
     @property
     def is_tight(self) -> bool:
-        """Whether HOME is not its own, and /tmp is."""
+        """Whether it has no HOME of its own."""
         return self.uid is not None or self.read_only
 
 

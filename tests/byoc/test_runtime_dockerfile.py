@@ -81,6 +81,33 @@ def test_the_last_stage_counts_with_what_it_is_built_on():
 
 
 @pytest.mark.parametrize(
+    ("lines", "user"),
+    [
+        ("RUN true", ""),
+        ("USER app", "app"),
+        ("USER app\nUSER root", "root"),
+        ("ARG UID=1000\nUSER ${UID}:0", "1000:0"),
+        ("USER app\nFROM other", ""),
+    ],
+)
+def test_the_last_user_is_who_it_runs_as(lines, user):
+    assert parse(f"FROM base\n{lines}\n").user == user
+
+
+def test_the_base_and_its_platform_are_those_that_the_last_stage_begins_with():
+    recipe = parse("""
+        ARG BASE=debian:trixie
+        FROM --platform=$BUILDPLATFORM golang AS build
+        USER app
+        FROM --platform=linux/arm64 ${BASE} AS system
+        FROM system
+        COPY --from=build /a /b
+    """)
+    assert (recipe.base, recipe.platform, recipe.user) == ("debian:trixie", "linux/arm64", "")
+    assert parse("FROM --platform=$TARGETPLATFORM python").platform == ""
+
+
+@pytest.mark.parametrize(
     ("line", "copies"),
     [
         ("COPY . /app", [Copy((".",), "/app")]),

@@ -141,6 +141,6 @@ def _lay(world: World, stored: StoredObject, folder: Path, path: str, unpack: bo
             _write(plain, target.with_suffix(_PACKED_ENDINGS.get(target.suffix, target.suffix)))
 
 
-def _write(source: IO[bytes], target: Path) -> None:
+def _write(source: IO[bytes] | gzip.GzipFile, target: Path) -> None:
     with target.open("wb") as file:
         shutil.copyfileobj(source, file, 1024 * 1024)

@@ -31,7 +31,8 @@ class Lives:
 
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
-        self._asked = Asked(port=0, data=self.data, programs={"number": number_program(folder / "number")})
+        self.program = number_program(folder / "number")
+        self._asked = Asked(port=0, data=self.data, programs={"number": self.program})
         self._user: User | None = None
 
     @contextmanager
@@ -61,11 +62,11 @@ def lives(tmp_path):
     return Lives(tmp_path)
 
 
-def test_killed_while_it_trains_it_knows_its_jobs_and_what_became_of_them(lives, tmp_path):
+def test_killed_while_it_trains_it_knows_its_jobs_and_what_became_of_them(lives):
     with lives.live() as user:
         model = user.train("done", number="5")
-        user.start_training("cut-off", {"MARK": str(tmp_path / "mark")}, number="6")
-        user.wait((tmp_path / "mark").exists)
+        user.start_training("cut-off", {"MARK": "mark"}, number="6")
+        user.wait((lives.program / "mark").exists)
         user.wait(lambda: user.job("cut-off")["SecondaryStatus"] == "Training")
         lives.kill(user)
 
@@ -103,12 +104,12 @@ def ask_for_ever(user, endpoint):
 
 
 def test_killed_during_an_update_it_finishes_that_in_its_next_life(lives, tmp_path):
-    gate = tmp_path / "gate"
+    gate = lives.program / f"gate-{tmp_path.name}"
     with lives.live() as user:
         user.serve("old", user.upload("old", number="1"))
-        user.configure("new", user.upload("new", number="2"), {"GATE": str(gate)})
+        user.configure("new", user.upload("new", number="2"), {"GATE": gate.name})
         user.client("sagemaker").update_endpoint(EndpointName="old", EndpointConfigName="new")
-        user.wait(lambda: processes_with(f"GATE={gate}"))
+        user.wait(lambda: processes_with(f"GATE={gate.name}"))
         assert user.endpoint("old")["EndpointStatus"] == "Updating"
         assert user.ask("old")["number"] == "1"
         lives.kill(user)

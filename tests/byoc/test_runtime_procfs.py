@@ -1,0 +1,122 @@
+"""The kernel is asked about real processes: their family, their signals, their sockets, their memory."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from byoc.runtime import procfs
+from byoc.runtime.procfs import accepted, family, hears, is_in_container, listens_at, memory_bytes, writes_to
+from processes import eventually
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+PARENT = """
+import os, signal, sys, time
+child = os.fork()
+if child == 0:
+    time.sleep(60)
+print(child, flush=True)
+time.sleep(60)
+"""
+WAITS = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+print("blocked", flush=True)
+input()
+"""
+
+
+@pytest.fixture(scope="module")
+def parent():
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as process:
+        process.child = int(process.stdout.readline())
+        yield process
+        os.kill(process.child, signal.SIGKILL)
+        process.kill()
+
+
+def test_a_family_is_a_process_and_all_below_it_parents_first(parent):
+    found = family(parent.pid)
+    assert [(one.pid, one.parent) for one in found] == [
+        (parent.pid, os.getpid()),
+        (parent.child, parent.pid),
+    ]
+    assert found[0].words[:2] == (sys.executable, "-c")
+
+
+def test_nobody_is_the_family_of_a_process_that_has_ended():
+    with subprocess.Popen(["true"]) as ended:
+        assert eventually(lambda: not family(ended.pid))
+
+
+def test_memory_that_is_shared_counts_once(parent):
+    alone = memory_bytes([parent.pid])
+    both = memory_bytes([parent.pid, parent.child])
+    assert 0 < alone < both < 3 * alone
+    assert memory_bytes([]) == 0
+
+
+def test_a_process_hears_of_a_signal_that_it_handles_or_waits_for(parent):
+    assert not hears(parent.pid, signal.SIGTERM)
+    assert hears(parent.pid, signal.SIGINT)  # Python's KeyboardInterrupt
+    words = [sys.executable, "-c", WAITS]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as waits:
+        waits.stdout.readline()
+        assert hears(waits.pid, signal.SIGTERM)
+        waits.kill()
+
+
+@pytest.mark.parametrize(("host", "family_of"), [("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET)])
+def test_a_listening_port_is_found_with_its_address(host, family_of):
+    with socket.create_server((host, 0), family=family_of) as listener:
+        assert listens_at(os.getpid(), listener.getsockname()[1]) == {host}
+
+
+def test_a_port_of_all_addresses_of_both_kinds_is_found():
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("there is no IPv6 here")
+    try:
+        listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    except OSError:
+        pytest.skip("there is no IPv6 here")
+    with listener:
+        assert listens_at(os.getpid(), listener.getsockname()[1]) == {"::"}
+
+
+def test_a_connection_counts_from_accept_to_close():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            assert accepted(os.getpid(), port) == 0
+            connection, _ = listener.accept()
+            assert accepted(os.getpid(), port) == 1
+            connection.close()
+            assert accepted(os.getpid(), port) == 0
+
+
+def test_files_that_are_open_for_writing_are_found_and_others_not(tmp_path):
+    (tmp_path / "read").write_text("x")
+    with (tmp_path / "read").open(), (tmp_path / "written").open("w"):
+        found = writes_to(os.getpid())
+    assert str(tmp_path / "written") in found
+    assert str(tmp_path / "read") not in found
+
+
+def test_a_container_is_known_by_the_name_of_its_host(monkeypatch):
+    environment = {"HOSTNAME": "0123456789ab"}
+    with subprocess.Popen(["sleep", "60"], env=environment) as process:
+        assert eventually(lambda: is_in_container(process.pid, "0123456789ab" + "c" * 52))
+        assert not is_in_container(process.pid, "f" * 64)
+        process.kill()
+    assert not is_in_container(process.pid, "0123456789ab" + "c" * 52)
+
+
+def test_where_there_is_no_proc_nothing_is_known(monkeypatch, tmp_path):
+    monkeypatch.setattr(procfs, "_PROC", tmp_path / "proc")
+    assert family(os.getpid()) == []
+    assert listens_at(os.getpid(), 80) == set()
+    assert memory_bytes([os.getpid()]) == 0
