@@ -9,7 +9,7 @@ NEEDS := -c constraints.txt -r $(SERVING).txt -r $(APPS).txt
 DEMO := .[cli,local,sdk]
 DESCRIBED := pyproject.toml constraints.txt $(SERVING).txt $(APPS).txt
 
-.PHONY: help demo test test-docker test-sdk bench-local lint lock clean
+.PHONY: help demo test test-check test-docker test-sdk bench-local lint lock clean
 # Two targets that run at once would install into one environment.
 .NOTPARALLEL:
 
@@ -20,7 +20,10 @@ demo: $(VENV)/.demo  ## Train, upload, pull, serve and call a model, all on this
 	@$(BIN)/python -m byoc demo
 
 test: $(VENV)/.dev  ## Everything that needs no Docker; ARGS chooses among it.
-	$(BIN)/python -m pytest -m "not docker and not sdk" -n 3 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -m "not check and not docker and not sdk" -n 3 --dist worksteal $(ARGS)
+
+test-check: $(VENV)/.dev  ## Every rule of byoc check, on a program with its fault and on one without.
+	$(BIN)/python -m pytest -m check -n 4 --dist worksteal $(ARGS)
 
 test-docker: $(VENV)/.dev  ## Build, push, pull and run the image with a real engine and registry.
 	$(BIN)/python -m pytest -m docker

@@ -13,6 +13,7 @@ from typing import Never
 
 import click
 
+from byoc.check_commands import check
 from byoc.errors import ByocError, ReaderGoneError
 from byoc.local_commands import EXTRA, local, need
 
@@ -48,6 +49,7 @@ def demo(repo: Path | None, *, direct: bool) -> None:
 
 
 byoc.add_command(local)
+byoc.add_command(check)
 
 
 def main(

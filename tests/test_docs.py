@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from byoc.cli import byoc
+from byoc.check import table as check_table
 from byoc.local.coverage import table
 
 ROOT = Path(__file__).parents[1]
@@ -88,6 +89,11 @@ def test_without_git_the_same_files_are_looked_at(monkeypatch):
     with_git = set(files_of_the_project())
     monkeypatch.setenv("PATH", "")
     assert with_git <= set(files_of_the_project())
+
+
+def test_the_tables_of_rules_are_what_the_code_has():
+    told = (ROOT / "docs" / "check.md").read_text()
+    assert told.split("<!-- rules -->\n")[1].split("<!-- /rules -->")[0] == check_table.table() + "\n"
 
 
 def test_the_table_of_operations_is_what_the_code_has():

@@ -96,6 +96,7 @@ def test_the_laptop_reaches_the_image_only_over_the_wire(path):
     ("room", "others"),
     [
         ("runtime", {"errors"}),
+        ("check", {"errors", "runtime"}),
         ("local", {"runtime"}),  # clients reach it by its URL, as they reach AWS
         ("deploy", {"aws", "config", "errors", "predictions", "sdk", "stages"}),
     ],

@@ -80,9 +80,12 @@ def hears(pid: int, number: int) -> bool:
     """Whether a process does something about a signal: has a handler, or waits for it with sigwait(3).
 
     A container's first process is not even ended by a SIGTERM of which it does not hear (pid_namespaces(7)).
+    Of one that has ended meanwhile it is not known any more: it counts as one that would have.
     """
-    masks = [field.split() for field in _lines(_PROC / str(pid) / "status") if field.startswith("Sig")]
-    return any(int(mask, 16) >> (number - 1) & 1 for name, mask in masks if name in ("SigBlk:", "SigCgt:"))
+    fields = dict(line.split(":\t", 1) for line in _lines(_PROC / str(pid) / "status") if ":\t" in line)
+    if fields.get("State", "Z")[0] in "ZX":
+        return True
+    return any(int(fields[mask], 16) >> (number - 1) & 1 for mask in ("SigBlk", "SigCgt"))
 
 
 def listens_at(pid: int, port: int) -> set[str]:

@@ -1,0 +1,1 @@
+"""Says whether a container will work on SageMaker, and why not: rules, each with what was seen."""

@@ -1,0 +1,81 @@
+"""Reads an answer byte by byte, to see whether it ends where it says."""
+
+import time
+from contextlib import suppress
+
+from byoc.check.exchange import Dial
+from byoc.check.question import Sample
+
+_QUIET_S = 2.0  # a server that does not close a connection though it is asked to has said all by then
+_PIECE = 65536
+
+
+class FramingError(Exception):
+    """An answer does not end where it says; the message says how."""
+
+
+def bytes_of_answer(dial: Dial, sample: Sample, timeout_s: float) -> bytes:
+    """Send a sample as the last request of a connection; return all that comes until its end.
+
+    Raises:
+        OSError: nobody listens, or nothing came in time.
+    """
+    fields = {"Host": "localhost", "Content-Length": str(len(sample.body)), "Connection": "close"}
+    lines = [f"{name}: {value}" for name, value in {**sample.headers, **fields}.items()]
+    head = "\r\n".join(["POST /invocations HTTP/1.1", *lines, "", ""])
+    came, give_up = bytearray(), time.monotonic() + timeout_s
+    with dial() as wire:
+        wire.settimeout(timeout_s)
+        wire.sendall(head.encode() + sample.body)
+        with suppress(TimeoutError, ConnectionResetError):
+            while time.monotonic() < give_up and (piece := wire.recv(_PIECE)):
+                came += piece
+                wire.settimeout(_QUIET_S)
+    return bytes(came)
+
+
+def length_told(raw: bytes) -> str:
+    """Return how an answer tells its end: "Content-Length", "chunks", or "" where the connection's end does.
+
+    Raises:
+        FramingError: there is less than it says, or more.
+    """
+    head, blank, body = raw.partition(b"\r\n\r\n")
+    if not blank:
+        raise FramingError("its headers do not end")
+    status, *lines = head.decode("latin-1").split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    fields = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    if "chunked" in fields.get("transfer-encoding", "").lower():
+        _check_chunks(body)
+        return "chunks"
+    if "content-length" not in fields:
+        return "Content-Length" if " 204" in status[:13] else ""
+    if fields["content-length"] != str(len(body)):
+        raise FramingError(f"its Content-Length is {fields['content-length']}, and it has {len(body)} bytes")
+    return "Content-Length"
+
+
+def is_old(raw: bytes) -> bool:
+    """Whether an answer is HTTP/1.0's."""
+    return raw.startswith(b"HTTP/1.0")
+
+
+def _check_chunks(body: bytes) -> None:
+    rest = body
+    while True:
+        line, end, rest = rest.partition(b"\r\n")
+        try:
+            size = int(line.partition(b";")[0], 16)
+        except ValueError:
+            raise FramingError(f"where a chunk's size should be is {line[:40]!r}") from None
+        if not end or size < 0 or (size and rest[size : size + 2] != b"\r\n"):
+            raise FramingError(f"a chunk of {size} bytes does not end there")
+        if not size:
+            break
+        rest = rest[size + 2 :]
+    _, end, after = (b"\r\n" + rest).partition(b"\r\n\r\n")
+    if not end:
+        raise FramingError("no empty line follows its last chunk")
+    if after:
+        raise FramingError(f"{len(after)} bytes follow its last chunk")

@@ -1,0 +1,284 @@
+"""Where one container is tried: what its rules share, and a place for each run of it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from byoc.check import runs
+from byoc.check.exchange import Answer, BrokenCallError
+from byoc.check.facts import Facts, facts_of
+from byoc.check.files import Files, files_of
+from byoc.check.launched import with_programs
+from byoc.check.question import Address, Question, Sample
+from byoc.check.runs import ORDINARY, ServeSetup, TrainSetup
+from byoc.check.serving import NotServingError, Server, server_at
+from byoc.check.training import Trained, Training
+from byoc.check.verdict import CannotTestError
+from byoc.runtime.container import Image, Place
+from byoc.runtime.opt_ml import protect, remove
+
+_OWN_PORT = 8080
+_LONG_TRAINING_S = 60.0
+_RUNS_ALREADY_S = 10.0  # what somebody else has started is not waited for as if it had just been
+# What SageMaker does not give, tried where a container does not start without: all of it, then less.
+_EASIEST = ServeSetup(writable_model=True, large_shm=True)
+_EASIER = (ServeSetup(writable_model=True), ServeSetup(large_shm=True))
+
+
+@dataclass
+class Lab:
+    """Runs the container in question; as a context manager it leaves nothing behind.
+
+    Args:
+        question: what the user gave.
+        work: an empty folder.
+        progress: hears what is going on.
+    """
+
+    question: Question
+    work: Path
+    progress: Callable[[str], None] = lambda _text: None
+    _runs: int = 0
+    _ease: ServeSetup = ORDINARY
+    _server: Server | None = None
+    _never: NotServingError | None = None
+    _first: Answer | BrokenCallError | None = None
+    _shared: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> "Lab":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close_server()
+        remove(self.work)
+
+    @property
+    def image(self) -> Image:
+        """The container.
+
+        Raises:
+            CannotTestError: only the address of a server is known.
+        """
+        if isinstance(self.question.target, Address):
+            raise CannotTestError("Only a running server was given: name its image or its folder.")
+        return self.question.target
+
+    @property
+    def confines(self) -> bool:
+        """Whether this machine can take something away from the container."""
+        return runs.confines(self.image)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the image says of itself."""
+        return with_programs(facts_of(self.image), lambda: self.files)
+
+    @cached_property
+    def files(self) -> Files:
+        """The image's file system."""
+        self.progress("the image's files are read")
+        return files_of(self.image)
+
+    @property
+    def sample(self) -> Sample:
+        """The user's sample request.
+
+        Raises:
+            CannotTestError: there is none.
+        """
+        if self.question.sample is None:
+            raise CannotTestError("Give a request that it answers: --request FILE --content-type TYPE.")
+        return self.question.sample
+
+    @cached_property
+    def trained(self) -> Trained:
+        """One run of `train` as SageMaker starts it, with the user's hyperparameters and channels."""
+        return self.train(TrainSetup())
+
+    @property
+    def completed(self) -> Trained:
+        """The same, if it ended well.
+
+        Raises:
+            CannotTestError: it did not.
+        """
+        if self.trained.status != 0:
+            raise CannotTestError("train does not complete: see train-completes.")
+        return self.trained
+
+    @cached_property
+    def hindered(self) -> Trained:
+        """One run of `train` that fails at its end, as it cannot write its model.
+
+        Raises:
+            CannotTestError: it does not complete otherwise either, or has written one all the same.
+        """
+        if not self.completed.left:
+            raise CannotTestError("train leaves no model, so it cannot be hindered from writing one.")
+        run = self.train(TrainSetup(read_only_model=True))
+        if run.left:
+            raise CannotTestError("/opt/ml/model cannot be made read-only here: that takes bwrap or Docker.")
+        return run
+
+    def train(self, setup: TrainSetup) -> Trained:
+        """Run `train` to its end, or to that of our patience."""
+        with self.training(setup) as run:
+            return run.wait(self.question.patience_s)
+
+    @contextmanager
+    def training(self, setup: TrainSetup) -> Iterator[Training]:
+        """Give a run of `train`; it ends with the block.
+
+        Raises:
+            CannotTestError: it is not the first, and each takes long.
+        """
+        first: Trained | None = self.__dict__.get("trained")
+        if first is not None and first.seconds > _LONG_TRAINING_S and not self.question.thorough:
+            raise CannotTestError(f"train takes {first.seconds:.0f} s: with --all it is run again for this.")
+        self.progress("train runs")
+        with runs.training(self.question, self.image, self._place("train"), setup) as run:
+            yield run
+
+    @cached_property
+    def model(self) -> Path | None:
+        """A copy of the model's folder: the user's, or what `train` left; None where neither is known."""
+        given = self.question.model
+        if given is None and self.facts.has("train") and self.trained.status == 0 and self.trained.left:
+            given = self.trained.tree.model
+        if given is None:
+            return None
+        copy = self.work / "model"
+        shutil.copytree(given, copy, symlinks=True)
+        protect(copy)
+        return copy
+
+    def server(self) -> Server:
+        """Return the server that rules share: started when the first one asks, again when it has died.
+
+        Raises:
+            NotServingError: it does not become ready.
+        """
+        if self._never is not None:
+            raise self._never
+        if self._server is not None and not self._server.is_alive():
+            self.close_server()
+        if self._server is None:
+            try:
+                self._server = self._start()
+            except NotServingError as error:
+                self._never = error
+                raise
+        return self._server
+
+    def first_answer(self) -> Answer:
+        """What the shared server answers to the sample as it is: asked once, and remembered.
+
+        Raises:
+            BrokenCallError: no whole answer came.
+            CannotTestError: there is no sample, or no server.
+        """
+        if self._first is None:
+            sample, server = self.sample, self.server()
+            self.progress("the sample is sent")
+            try:
+                self._first = server.invoke(sample)
+            except BrokenCallError as error:
+                self._first = error
+        if isinstance(self._first, BrokenCallError):
+            raise self._first
+        return self._first
+
+    def good_answer(self) -> Answer:
+        """The same, where it is 2xx: what the answers to the sample's variants are compared with.
+
+        Raises:
+            CannotTestError: it is not.
+        """
+        why = "The sample request is not answered with 2xx: see invocation-answers."
+        try:
+            answer = self.first_answer()
+        except BrokenCallError as error:
+            raise CannotTestError(why) from error
+        if not answer.is_good:
+            raise CannotTestError(why)
+        return answer
+
+    @property
+    def good_sample(self) -> Sample | None:
+        """The user's sample request, where there is one and the shared server answers it with 2xx."""
+        try:
+            self.good_answer()
+        except CannotTestError:
+            return None
+        return self.question.sample
+
+    @property
+    def ease(self) -> ServeSetup:
+        """What the shared server is given that SageMaker does not give, as it starts only so.
+
+        Raises:
+            NotServingError: it does not become ready in any way.
+        """
+        self.server()
+        return self._ease
+
+    def close_server(self) -> None:
+        """End the shared server, if there is one; the next who asks gets another."""
+        self._server = None
+        self._shared.close()
+
+    @contextmanager
+    def serving(self, setup: ServeSetup = ORDINARY) -> Iterator[Server]:
+        """Give a server of the rule's own, which is ready; it ends with the block.
+
+        Raises:
+            NotServingError: it does not become ready.
+        """
+        with self.starting(setup, self.model) as server:
+            server.wait_until_ready(self.question.patience_s, self.progress)
+            yield server
+
+    @contextmanager
+    def starting(self, setup: ServeSetup, model: Path | None) -> Iterator[Server]:
+        """Give a server of the rule's own, which has only just been started; it ends with the block.
+
+        Args:
+            model: the folder that becomes /opt/ml/model, None for an empty one.
+        """
+        self.progress("serve starts")
+        if self._server and self._server.container and self._server.container.port == _OWN_PORT:
+            self.close_server()  # this machine has one such port
+        eased = replace(
+            setup,
+            writable_model=setup.writable_model or self._ease.writable_model,
+            large_shm=setup.large_shm or self._ease.large_shm,
+        )
+        with runs.serving(self.question, self.image, self._place("serve"), model, eased) as server:
+            yield server
+
+    def _start(self) -> Server:
+        if isinstance(self.question.target, Address):
+            server = server_at(self.question.target)
+            server.wait_until_ready(min(self.question.patience_s, _RUNS_ALREADY_S), self.progress)
+            return server
+        try:
+            return self._shared.enter_context(self.serving())
+        except NotServingError:
+            if self._ease != ORDINARY or not self._serves(_EASIEST):
+                raise
+        self._ease = next(filter(self._serves, _EASIER), _EASIEST)
+        return self._shared.enter_context(self.serving())
+
+    def _serves(self, setup: ServeSetup) -> bool:
+        try:
+            with self.serving(setup):
+                return True
+        except NotServingError:
+            return False
+
+    def _place(self, verb: str) -> Place:
+        self._runs += 1
+        return Place(self.work / f"{self._runs:03}-{verb}")

@@ -1,0 +1,76 @@
+"""Calls without pause from several clients at once, for a rule that looks at something else meanwhile."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from byoc.check.exchange import Answer, BrokenCallError
+
+_PAUSE_S = 0.01  # after a call that broke: a dead server is not to be asked without end
+_LONGEST_QUEUE_S = 20.0
+_FEWEST = 4
+
+
+def crowd(most: int, call_s: float) -> int:
+    """Return how many clients are to call at once: fewer where one process would be long busy with them."""
+    return max(_FEWEST, min(most, int(_LONGEST_QUEUE_S / max(call_s, 0.001))))
+
+
+@dataclass
+class Load:
+    """Clients that call until the block ends.
+
+    Attributes:
+        call: makes one call.
+        clients: how many call at the same time.
+        answers: those that came.
+        broken: why others did not, and how many seconds after the block's begin their calls were made.
+    """
+
+    call: Callable[[], Answer]
+    clients: int
+    answers: list[Answer] = field(default_factory=list)
+    broken: list[tuple[str, float]] = field(default_factory=list)
+    _ends: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+    _began: float = 0.0
+
+    def __enter__(self) -> Self:
+        self._began = time.monotonic()
+        for number in range(self.clients):
+            thread = threading.Thread(target=self._run, name=f"load-{number}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def call_no_more(self) -> None:
+        """Make no further call; those under way go on. Safe to repeat."""
+        self._ends.set()
+
+    def end(self) -> None:
+        """Make no further call, and return when those under way have ended. Safe to repeat."""
+        self.call_no_more()
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self._began
+
+    def _run(self) -> None:
+        while not self._ends.is_set():
+            made = self.seconds
+            try:
+                self.answers.append(self.call())
+            except BrokenCallError as error:
+                self.broken.append((str(error), made))
+                self._ends.wait(_PAUSE_S)

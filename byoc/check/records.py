@@ -1,0 +1,44 @@
+"""Requests that are lines, each a record, and what their answers hold."""
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+from byoc.check.question import Sample
+
+_OF_LINES = {
+    "application/json-lines",
+    "application/jsonlines",
+    "application/ndjson",
+    "application/x-jsonlines",
+    "application/x-ndjson",
+    "text/csv",
+    "text/libsvm",
+    "text/tab-separated-values",
+    "text/x-libsvm",
+}
+
+
+def are_lines(sample: Sample) -> bool:
+    """Whether SplitType=Line can split such a request."""
+    return sample.content_type.partition(";")[0].strip().lower() in _OF_LINES and bool(lines_of(sample.body))
+
+
+def lines_of(body: bytes) -> list[bytes]:
+    """Return the lines that are not empty."""
+    return [line for line in body.splitlines() if line.strip()]
+
+
+def repeated(sample: Sample, copies: int) -> Sample:
+    """Return a request with the body of another several times, each on lines of its own."""
+    return replace(sample, body=(sample.body.rstrip(b"\r\n") + b"\n") * max(copies, 1))
+
+
+def results_in(answer: bytes) -> set[int]:
+    """Return how many results an answer may hold: lines, or elements of a list in it."""
+    found = {len(lines_of(answer))}
+    with suppress(ValueError):
+        given = json.loads(answer)
+        values = given.values() if isinstance(given, dict) else [given]
+        found |= {len(value) for value in values if isinstance(value, list)}
+    return found

@@ -1,0 +1,240 @@
+"""Rules on the life of `serve`, from its port to its thousandth call."""
+
+import time
+from contextlib import suppress
+
+from byoc.check import sources
+from byoc.check.exchange import Answer, BrokenCallError
+from byoc.check.flight import calls_in_flight, predictors_of, wait_until
+from byoc.check.lab import Lab
+from byoc.check.load import Load
+from byoc.check.rule import Part, Rule
+from byoc.check.runs import ServeSetup
+from byoc.check.serving import NotServingError, Server
+from byoc.check.signals import frozen
+from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.runtime.network import PORT
+from byoc.runtime.procfs import listens_at, memory_bytes
+from byoc.runtime.readiness import PING_TIMEOUT_S
+
+_TOLD_PORT = 8137
+_TOLD = {"SAGEMAKER_BIND_TO_PORT": str(_TOLD_PORT), "SAGEMAKER_SAFE_PORT_RANGE": "8138-8199"}
+_START_S, _START_TIMES = (
+    10.0,
+    3,
+)  # a start that differs may take as long, and that often the ordinary one's time
+_LISTENS_S = 15.0
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what is looked for
+_COMPUTES_S = 58.5  # with what else a call takes, 59
+_CALLERS = 4
+_WARM_CALLS, _CALLS, _FEWEST_CALLS = 200, 1000, 100
+_WARM_S, _CALLS_S = 4.0, 11.0
+_GROWTH_BYTES, _GROWTH = 20 * 10**6, 0.1
+_TRIES = 2
+_OK = 200
+
+
+def ping_frozen(lab: Lab) -> Verdict:
+    """Whether /ping is answered while no process that predicts can do anything."""
+    lab.server().processes()
+    sample = lab.good_sample
+    with lab.serving() as server:
+        predictors = predictors_of(server, sample)
+        with frozen(predictors):
+            answers = [answer for _ in range(_TRIES) if (answer := _ping(server)) is not None]
+    names = ", ".join(sorted({one.name for one in predictors}))
+    if not answers:
+        return warned(
+            f"With {len(predictors)} processes frozen ({names}), /ping was not answered within "
+            f"{PING_TIMEOUT_S:g} s."
+        )
+    return passed(f"With {len(predictors)} processes frozen ({names}), /ping answered {answers[0]}.")
+
+
+def bind_to_port(lab: Lab) -> Verdict:
+    """Whether a container that says that it listens where it is told does so."""
+    if not lab.facts.binds_to_port:
+        return passed(
+            "It has no label accept-bind-to-port=true, and so is for endpoints of one container only."
+        )
+    shared = lab.server()
+    if (port := shared.running.port) not in (None, PORT):
+        return passed(f"It listens on port {port}, as it was told.")
+    patience_s = _START_S + _START_TIMES * shared.ready_s
+    with lab.starting(ServeSetup(environment=_TOLD, port=_TOLD_PORT), lab.model) as server:
+        give_up = time.monotonic() + patience_s
+        while time.monotonic() < give_up and server.running.process.poll() is None:
+            with suppress(NotServingError):
+                server.wait_until_ready(1.0, lab.progress)
+                return passed(f"It listens on port {_TOLD_PORT}, as it was told.")
+            if _ping(Server(server.running.dial)) is not None:
+                return failed(f"Told to listen on port {_TOLD_PORT}, it listens on {PORT}.")
+        if server.running.mode == "docker":
+            server.processes()  # where they are not to be seen, the port may not be reached either
+        return failed(
+            f"Told to listen on port {_TOLD_PORT}, it did not within {patience_s:.0f} s{server.tail()}"
+        )
+
+
+def listens_on_all(lab: Lab) -> Verdict:
+    """Where it listens, ready or not: through Docker's network only what listens on all can be reached."""
+    try:
+        server = lab.server()
+    except NotServingError:
+        with lab.starting(ServeSetup(), lab.model) as mute:
+            process, patience_s = mute.running.process, min(_LISTENS_S, lab.question.patience_s)
+            wait_until(lambda: bool(_addresses(mute)) or process.poll() is not None, patience_s)
+            addresses = _addresses(mute)
+        if not addresses or addresses & _EVERYWHERE:
+            raise
+        return failed(_where(addresses))
+    if server.running.port not in (None, PORT):
+        raise CannotTestError("It is told to listen on 127.0.0.1 here: be root, or install bwrap or Docker.")
+    addresses = _addresses(server)
+    if not addresses:
+        raise CannotTestError(f"No process is seen that listens on port {PORT}.")
+    return passed(_where(addresses)) if addresses & _EVERYWHERE else failed(_where(addresses))
+
+
+def memory_growth(lab: Lab) -> Verdict:
+    """How much memory it takes when ready, after some calls, and after many more."""
+    sample = lab.sample
+    lab.good_answer()
+    with lab.serving() as server:
+        ready = _memory(server)
+        warm_calls = _call(lab, server, _WARM_CALLS, _WARM_S)
+        warm = _memory(server)
+        calls = _call(lab, server, _CALLS, _CALLS_S)
+        after = _memory(server)
+        if calls < _FEWEST_CALLS:
+            raise CannotTestError(
+                f"It answered {calls} calls in {_CALLS_S:g} s; {_FEWEST_CALLS} are needed. "
+                f"Give a request that is answered sooner than this one of {len(sample.body)} bytes."
+            )
+        seen = (
+            f"{_mb(ready)} when ready, {_mb(warm)} after {warm_calls} calls, {_mb(after)} after {calls} more"
+        )
+        if not _grew(warm, after):
+            return passed(f"{seen}.")
+        _call(lab, server, calls, _CALLS_S)  # what fills once, such as a cache, has filled
+        last = _memory(server)
+    seen = f"{seen}, {_mb(last)} after as many again."
+    return warned(seen) if _grew(after, last) else passed(seen)
+
+
+def call_of_59_s(lab: Lab) -> Verdict:
+    """Whether calls are answered whose process did nothing for nearly a minute."""
+    sample = lab.sample
+    lab.good_answer()
+    with lab.serving() as server:
+        clients = min(16, 2 * len(server.predictors()) + 2)
+        with calls_in_flight(server, sample, clients, 2 * _COMPUTES_S) as flight:
+            lab.progress(f"calls take {_COMPUTES_S:g} s")
+            wait_until(lambda: server.running.process.poll() is not None, _COMPUTES_S)
+            now = {one.pid for one in server.processes()} if server.running.process.poll() is None else set()
+            gone = [one for one in flight.predictors if one.pid not in now]
+    killed = f"{len(gone)} of {len(flight.predictors)} processes that predict were killed meanwhile."
+    if flight.losses:
+        return failed(
+            f"{len(flight.losses)} of {len(flight.losses) + flight.kept} calls that took {_COMPUTES_S:g} s "
+            f"were lost: {flight.losses[0]}. {killed if gone else ''}".strip()
+        )
+    if gone:
+        return failed(f"{killed} A call that one of them answers would be lost.")
+    return passed(f"{flight.kept} calls that took {_COMPUTES_S:g} s were answered.")
+
+
+def _ping(server: Server) -> Answer | None:
+    with suppress(BrokenCallError):
+        return server.ping()
+    return None
+
+
+def _addresses(server: Server) -> set[str]:
+    main = server.running.main()
+    return listens_at(main, PORT) if main is not None else set()
+
+
+def _where(addresses: set[str]) -> str:
+    return f"It listens on {' and '.join(sorted(addresses))}, port {PORT}."
+
+
+def _call(lab: Lab, server: Server, calls: int, within_s: float) -> int:
+    """Have calls made without pause, that many if the time allows; return how many were answered well."""
+    with Load(lambda: server.invoke(lab.sample), _CALLERS) as load:
+        wait_until(lambda: len(load.answers) >= calls, within_s)
+    return sum(answer.is_good for answer in load.answers)
+
+
+def _memory(server: Server) -> int:
+    found = memory_bytes(one.pid for one in server.processes())
+    if not found:
+        raise CannotTestError("The kernel does not tell the memory of its processes: that takes root.")
+    return found
+
+
+def _grew(before: int, after: int) -> bool:
+    return after - before > max(_GROWTH_BYTES, _GROWTH * before)
+
+
+def _mb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f} MB"
+
+
+RULES = (
+    Rule(
+        id="ping-frozen",
+        part=Part.SERVE,
+        says="answers /ping within 2 s while a prediction holds the interpreter lock",
+        why="SageMaker replaces an instance whose /ping is not answered within 2 s, and its calls are lost. "
+        "A process that holds the interpreter lock answers nothing; here it is one that is stopped.",
+        so="predictions that hold the interpreter lock for some seconds get the instance replaced",
+        mend="Have /ping answered by a process that predicts nothing, such as a supervisor.",
+        source=sources.INFERENCE,
+        test=ping_frozen,
+    ),
+    Rule(
+        id="bind-to-port",
+        part=Part.SERVE,
+        says="listens where SAGEMAKER_BIND_TO_PORT says, if its label accept-bind-to-port says so",
+        why="In an endpoint of several containers, and in a pipeline, each is given a port of its own.",
+        so="multi-container endpoints and pipelines fail",
+        mend="Listen on the port that SAGEMAKER_BIND_TO_PORT names, on 8080 where it is not set; or have no "
+        "such label.",
+        source=sources.MULTI_CONTAINER,
+        test=bind_to_port,
+    ),
+    Rule(
+        id="listens-on-all",
+        part=Part.SERVE,
+        says="listens on all addresses, not on 127.0.0.1 alone",
+        why="SageMaker calls from outside the container, where its 127.0.0.1 cannot be reached.",
+        so="no endpoint becomes InService",
+        mend="Have it bind to 0.0.0.0: --host 0.0.0.0, --bind 0.0.0.0:8080, `listen 8080;`.",
+        source=sources.INFERENCE,
+        test=listens_on_all,
+    ),
+    Rule(
+        id="memory-growth",
+        part=Part.SERVE,
+        says="takes no more memory after 1,000 calls than before",
+        why="Where memory runs out the kernel kills a process, and the calls that it had are lost.",
+        so="it may run out of memory after some days",
+        mend="Look for what each call adds to: a cache without a limit, a list of results, a log in memory. "
+        "gunicorn's --max-requests puts it off.",
+        source=sources.INFERENCE,
+        test=memory_growth,
+    ),
+    Rule(
+        id="call-of-59-s",
+        part=Part.SERVE,
+        says="answers a call that takes 59 s",
+        why="SageMaker waits 60 s for an answer. A timeout of a worker (gunicorn's is 30 s) or of a proxy "
+        "ends a call sooner. A process that is stopped for so long stands here for one that computes.",
+        so="calls that take longer than a timeout of its own fail",
+        mend="Raise the timeouts of the server's workers and of the proxy before it to more than 60 s.",
+        source=sources.INFERENCE,
+        test=call_of_59_s,
+        slow=True,
+    ),
+)

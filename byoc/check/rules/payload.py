@@ -1,0 +1,99 @@
+"""Rules on large bodies."""
+
+import time
+from dataclasses import dataclass
+
+from byoc.check import sources
+from byoc.check.bodies import padded, sized
+from byoc.check.exchange import CALL_S, BrokenCallError
+from byoc.check.lab import Lab
+from byoc.check.rule import Part, Rule
+from byoc.check.verdict import Verdict, failed, passed, warned
+
+_API_BYTES = 6_291_456  # API reference of InvokeEndpoint: the longest Body
+_FAQ_BYTES = 26_214_400  # hosting FAQ: 25 MB
+_PATIENCE_S = 90.0  # somewhat more than SageMaker waits: by how much it is too late is worth knowing
+_TOO_LARGE = 413
+_NGINX = (
+    "Raise the limit of what stands in front (nginx: client_max_body_size 100m) and of the framework "
+    "(Flask: MAX_CONTENT_LENGTH)."
+)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What a large body came to.
+
+    Attributes:
+        is_read: whether it got as far as the program that answers.
+    """
+
+    is_read: bool
+    said: str
+    seconds: float
+
+
+def body_6mb(lab: Lab) -> Verdict:
+    """A body as long as the API reference says."""
+    return _large_body(lab, _API_BYTES)
+
+
+def body_25mb(lab: Lab) -> Verdict:
+    """A body as long as the hosting FAQ says."""
+    return _large_body(lab, _FAQ_BYTES)
+
+
+def _large_body(lab: Lab, size: int) -> Verdict:
+    """Send a body full of records; where that takes too long, see whether one of that size does as such."""
+    lab.good_answer()
+    lab.progress(f"a body of {size:,} bytes is sent")
+    full, sparse = sized(lab.sample, size), padded(lab.sample, size)
+    trial = _sent(lab, full)
+    words = f"A body of {size:,} bytes"
+    if trial.is_read:
+        late = f": SageMaker waits {CALL_S:.0f} s" if trial.seconds > CALL_S else ""
+        return passed(f"{words} is answered {trial.said} after {trial.seconds:.1f} s{late}.")
+    if trial.seconds >= CALL_S and sparse not in (None, full) and _sent(lab, sparse or b"").is_read:
+        return warned(
+            f"{words} of that many records is not answered in {trial.seconds:.0f} s; one of that size with "
+            "the sample once is.",
+            "Call with fewer records at a time, or predict many at once.",
+        )
+    return failed(f"{words}: {trial.said}.")
+
+
+def _sent(lab: Lab, body: bytes) -> _Trial:
+    began = time.monotonic()
+    try:
+        answer = lab.server().ask("POST", "/invocations", body, lab.sample.headers, _PATIENCE_S)
+    except BrokenCallError as error:
+        return _Trial(is_read=False, said=str(error), seconds=time.monotonic() - began)
+    is_read = answer.status != _TOO_LARGE and answer.status < 500
+    said = f"{answer.status}" if is_read else f"the answer is {answer}"
+    return _Trial(is_read, said, answer.seconds)
+
+
+RULES = (
+    Rule(
+        id="body-6mb",
+        part=Part.SERVE,
+        says="reads a body of 6,291,456 bytes",
+        why="That long a body InvokeEndpoint passes on, and batch transform unless told otherwise.",
+        so="calls with bodies of 6 MB fail",
+        mend=_NGINX,
+        source=sources.INVOKE_ENDPOINT,
+        test=body_6mb,
+        by_url=True,
+    ),
+    Rule(
+        id="body-25mb",
+        part=Part.SERVE,
+        says="reads a body of 25 MB",
+        why="AWS's limit for a call to an endpoint is 25 MB; what it passes on is not to be refused here.",
+        so="calls with bodies of 25 MB fail",
+        mend=_NGINX,
+        source=sources.HOSTING_FAQ,
+        test=body_25mb,
+        by_url=True,
+    ),
+)

@@ -1,0 +1,179 @@
+"""Starts `train` and `serve` as SageMaker does, in the circumstances that a rule wants."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from byoc.check.question import Question
+from byoc.check.serving import NotServingError, Server
+from byoc.check.training import Training
+from byoc.check.verdict import CannotTestError
+from byoc.errors import ConfinementError, ProgramError
+from byoc.runtime.container import Container, DockerImage, Image, Landlord, Place, Spec, start
+from byoc.runtime.opt_ml import OptMl, lay_out_serving, lay_out_training
+from byoc.runtime.privacy import privacy_here
+from byoc.runtime.spec import UNCONFINED, Confinement
+
+SHM_BYTES = 64 * 1024 * 1024  # Docker's own, which AWS's hosts leave as it is (docs/check.md)
+_ABANDONED_GRACE_S = 2.0
+_REGION = {"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+_JOB = {
+    "TRAINING_JOB_NAME": "byoc-check",
+    "TRAINING_JOB_ARN": "arn:aws:sagemaker:us-east-1:123456789012:training-job/byoc-check",
+}
+# There is no AWS here but what the user's own variables name.
+_NOWHERE = Landlord(0, lambda listener: listener.close(), lambda _url: {})
+
+
+@dataclass(frozen=True)
+class TrainSetup:
+    """How one run of `train` differs from the ordinary one.
+
+    Attributes:
+        hyperparameters: instead of the user's.
+        alter: changes its /opt/ml before it starts.
+        read_only_model: whether it can write no model.
+        isolated: whether it has no network.
+    """
+
+    hyperparameters: Mapping[str, str] | None = None
+    alter: Callable[[OptMl], None] = lambda _tree: None
+    read_only_model: bool = False
+    isolated: bool = False
+
+
+@dataclass(frozen=True)
+class ServeSetup:
+    """How one run of `serve` differs from the ordinary one.
+
+    Attributes:
+        environment: on top of the user's.
+        writable_model: whether /opt/ml/model can be written to, as it never can on SageMaker.
+        large_shm: whether /dev/shm is larger than on SageMaker.
+        confinement: what else it is to do without.
+        port: where it is to be reached in its own network, instead of 8080.
+        models: of /opt/ml/models, by their names: each becomes the folder `model` in that of its name.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    writable_model: bool = False
+    large_shm: bool = False
+    confinement: Confinement = UNCONFINED
+    port: int | None = None
+    models: Mapping[str, Path] = field(default_factory=dict)
+
+
+ORDINARY = ServeSetup()
+
+
+@contextmanager
+def training(question: Question, image: Image, place: Place, setup: TrainSetup) -> Iterator[Training]:
+    """Give a run of `train`; it ends with the block.
+
+    Raises:
+        CannotTestError: it cannot be started here.
+    """
+    asked = question.hyperparameters if setup.hyperparameters is None else setup.hyperparameters
+    tree = lay_out_training(place.opt_ml, asked, question.channels)
+    setup.alter(tree)
+    spec = replace(
+        _spec("train", question, image, place),
+        read_only_model=setup.read_only_model,
+        isolated=setup.isolated,
+    )
+    began = time.monotonic()
+    container = _started(spec)
+    try:
+        yield Training(container, tree, began)
+    finally:
+        container.process.kill()
+
+
+@contextmanager
+def serving(
+    question: Question, image: Image, place: Place, model: Path | None, setup: ServeSetup
+) -> Iterator[Server]:
+    """Give a run of `serve`, which may still be loading; it ends with the block.
+
+    Args:
+        model: the folder that becomes /opt/ml/model, None for an empty one.
+
+    Raises:
+        CannotTestError: it cannot be started here, or not so.
+    """
+    place.root.mkdir(parents=True)
+    _lay_out_model(model, place, setup.writable_model)
+    for name, folder in setup.models.items():
+        shutil.copytree(folder, place.opt_ml / "models" / name / "model", symlinks=True, copy_function=_link)
+    spec = _spec("serve", question, image, place)
+    spec = replace(
+        spec,
+        environment={**spec.environment, **setup.environment},
+        read_only_model=not setup.writable_model,
+        isolated=True,  # it shall have a port 8080 of its own
+        confinement=_confinement(image, setup),
+    )
+    container = _started(spec)
+    port = setup.port
+    server = Server(container.dial if port is None else lambda: container.reach(port), container)
+    try:
+        yield server
+    finally:
+        server.stop(_ABANDONED_GRACE_S)
+
+
+def confines(image: Image) -> bool:
+    """Whether this machine can take something away from the container."""
+    return isinstance(image, DockerImage) or bool(privacy_here().tool)
+
+
+def _confinement(image: Image, setup: ServeSetup) -> Confinement:
+    if not confines(image) or setup.confinement.shm_bytes is not None:
+        return setup.confinement
+    return replace(setup.confinement, shm_bytes=SHM_BYTES * (64 if setup.large_shm else 1))
+
+
+def _spec(verb: Literal["train", "serve"], question: Question, image: Image, place: Place) -> Spec:
+    job = _JOB if verb == "train" else {}
+    return Spec(verb, image, verb, place, environment={**_REGION, **job, **question.environment})
+
+
+def _started(spec: Spec) -> Container:
+    try:
+        return start(spec, _NOWHERE)
+    except ConfinementError as error:
+        raise CannotTestError(str(error)) from error
+    except ProgramError as error:
+        raise NotServingError(f"{spec.verb} cannot be started: {error}") from error
+
+
+def _lay_out_model(model: Path | None, place: Place, is_writable: bool) -> None:
+    """Give a run its own /opt/ml/model; files that nobody can write to are shared with other runs."""
+    artefact = place.root / "artefact"
+    if model is None:
+        artefact.mkdir()
+    else:
+        shutil.copytree(model, artefact, symlinks=True, copy_function=_copy if is_writable else _link)
+    tree = lay_out_serving(place.opt_ml, artefact)
+    if is_writable:
+        for path in (tree.model, *tree.model.rglob("*")):
+            path.chmod(path.stat().st_mode | 0o200)
+
+
+def _link(source: str, target: str) -> None:
+    if Path(source).is_fifo():  # as byoc.check.rules.starting puts in place of a file
+        os.mkfifo(target)
+    else:
+        os.link(source, target, follow_symlinks=False)
+
+
+def _copy(source: str, target: str) -> None:
+    if Path(source).is_fifo():
+        os.mkfifo(target)
+    else:
+        shutil.copy(source, target)

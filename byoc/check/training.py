@@ -1,0 +1,112 @@
+"""A run of `train`, while it lasts and when it is over."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from byoc.runtime.container import Container
+from byoc.runtime.opt_ml import OptMl
+from byoc.runtime.procfs import hears
+
+_LINES = 8
+_LOOK_S = 0.02
+_FIRST_LINE_S = 1.0  # how long one that writes nothing is waited for
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that is over.
+
+    Attributes:
+        status: its exit status, negative for a signal; None: it had to be killed as it did not end.
+        failure: what /opt/ml/output/failure holds, None where there is no such file.
+        tree: its /opt/ml.
+    """
+
+    status: int | None
+    seconds: float
+    failure: str | None
+    log: str
+    tree: OptMl
+
+    @property
+    def left(self) -> list[Path]:
+        """What lies in /opt/ml/model, links and empty folders included; paths relative to it."""
+        model = self.tree.model
+        return sorted(
+            Path(folder, name).relative_to(model)
+            for folder, folders, files in os.walk(model)
+            for name in (*folders, *files)
+        )
+
+    @property
+    def ended(self) -> str:
+        """How it ended, without a subject."""
+        if self.status is None:
+            return f"did not end in {self.seconds:.1f} s"
+        return f"ended with status {self.status} after {self.seconds:.1f} s"
+
+    def tail(self) -> str:
+        """Return ": " and its last lines, to end a sentence with."""
+        lines = [line for line in self.log.splitlines() if line.strip()][-_LINES:]
+        return ":\n" + "\n".join(f"  {line[:300]}" for line in lines) if lines else "; it wrote nothing."
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run under way."""
+
+    container: Container
+    tree: OptMl
+    began: float
+
+    @property
+    def log(self) -> str:
+        """Everything that it has written so far."""
+        return self.container.process.command.log.read_text(errors="replace")
+
+    @property
+    def seconds(self) -> float:
+        """Since it began."""
+        return time.monotonic() - self.began
+
+    def wait(self, patience_s: float) -> Trained:
+        """Return when it is over, or when its time is and it has been killed."""
+        process = self.container.process
+        give_up = time.monotonic() + patience_s
+        while (status := process.poll()) is None and time.monotonic() < give_up:
+            time.sleep(_LOOK_S)
+        if status is None:
+            process.kill()
+        return self._over(status)
+
+    def wait_until_under_way(self, seconds: float) -> bool:
+        """Let it run for some seconds, and until it has written a line; return whether it still runs."""
+        process = self.container.process
+        early, late = self.began + seconds, self.began + seconds + _FIRST_LINE_S
+        while process.poll() is None and (now := time.monotonic()) < late and (now < early or not self.log):
+            time.sleep(_LOOK_S)
+        return process.poll() is None
+
+    def stop(self, grace_s: float) -> Trained:
+        """SIGTERM; return when it is over, or when the grace is and it has been killed."""
+        sent = time.monotonic()
+        status = self.container.process.stop(grace_s)
+        return self._over(status if time.monotonic() - sent < grace_s else None)
+
+    @property
+    def hears_sigterm(self) -> bool:
+        """Whether it has a handler for SIGTERM, as far as can be seen.
+
+        Without one process 1 of a container does not get the signal (pid_namespaces(7)), though any other
+        process ends by it.
+        """
+        main = self.container.main()
+        return main is None or hears(main, signal.SIGTERM)
+
+    def _over(self, status: int | None) -> Trained:
+        failure = self.tree.failure
+        text = failure.read_text(errors="replace") if failure.is_file() else None
+        return Trained(status, self.seconds, text, self.log, self.tree)

@@ -1,0 +1,52 @@
+"""What a rule comes to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from byoc.errors import ByocError
+
+
+class Outcome(StrEnum):
+    """The four ways in which a rule can end."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    WARN = "warn"
+    UNTESTED = "untested"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An outcome, and what was seen: a sentence of its own with the values that led to it.
+
+    Attributes:
+        mend: how to mend it, where that depends on what was seen; the rule's own words otherwise.
+    """
+
+    outcome: Outcome
+    seen: str
+    mend: str = ""
+
+
+class CannotTestError(ByocError):
+    """A rule cannot be tested here; the message says why, and what would make it possible."""
+
+
+def passed(seen: str) -> Verdict:
+    """SageMaker will be content."""
+    return Verdict(Outcome.PASS, seen)
+
+
+def failed(seen: str, mend: str = "") -> Verdict:
+    """Something will not work on SageMaker."""
+    return Verdict(Outcome.FAIL, seen, mend)
+
+
+def warned(seen: str, mend: str = "") -> Verdict:
+    """It works, until it does not: it is slower, harder to run or to understand than it has to be."""
+    return Verdict(Outcome.WARN, seen, mend)
+
+
+def untested(why: str) -> Verdict:
+    """Nothing is known; `why` says what would be needed."""
+    return Verdict(Outcome.UNTESTED, why)

@@ -1,0 +1,201 @@
+"""The verb `byoc check`: will this container work on SageMaker?"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from byoc.check.choice import Choice, chosen, parts_of
+from byoc.check.lab import Lab
+from byoc.check.question import Address, Question, Sample, Target, address_of
+from byoc.check.report import Report, as_json, as_junit
+from byoc.check.rule import Part
+from byoc.check.run import Result, results
+from byoc.check.summary import ends_well
+from byoc.check.table import RULES
+from byoc.errors import ByocError
+from byoc.model_source import model_at
+from byoc.runtime import docker
+from byoc.runtime.images import Folder
+
+NOT_GOOD = 1
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_OUT = click.Path(path_type=Path, allow_dash=True, dir_okay=False, writable=True)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The command line."""
+
+    target: str | None
+    request: Path | None
+    content_type: str | None
+    accept: str | None
+    model: str | None
+    hyperparameters: tuple[str, ...]
+    channels: tuple[str, ...]
+    environment: tuple[str, ...]
+    python: Path | None
+    instance_type: str
+    parts: tuple[str, ...]
+    only: tuple[str, ...]
+    skip: tuple[str, ...]
+    slow: bool
+    patience: float
+    json: Path | None
+    junit: Path | None
+    lists: bool
+
+
+@click.command(short_help="Say whether a container will work on SageMaker, and why not.")
+@click.argument("target", required=False)
+@click.option("--request", type=_FILE, metavar="FILE", help="A request that it answers.")
+@click.option("--content-type", metavar="TYPE", help="What the request is, such as text/csv.")
+@click.option("--accept", metavar="TYPE", help="What its answer shall be.")
+@click.option("--model", metavar="MODEL", help="A folder, .tar.gz or s3:// URL that becomes /opt/ml/model.")
+@click.option("--hyperparameter", "hyperparameters", multiple=True, metavar="NAME=VALUE", help="For train.")
+@click.option("--channel", "channels", multiple=True, metavar="NAME=DIR", help="An input channel for train.")
+@click.option(
+    "-e",
+    "--env",
+    "environment",
+    multiple=True,
+    metavar="NAME[=VALUE]",
+    help="A variable for both programs; without a value, this shell's.",
+)
+@click.option("--python", type=_FILE, metavar="FILE", help="What runs a folder's Python programs.")
+@click.option("--instance-type", default="ml.m5.large", show_default=True, help="Where it shall run.")
+@click.option("--part", "parts", multiple=True, type=click.Choice([part.value for part in Part]))
+@click.option("--only", multiple=True, metavar="RULE", help="Test this rule alone.")
+@click.option("--skip", multiple=True, metavar="RULE", help="Leave this rule out.")
+@click.option("--all", "slow", is_flag=True, help="Test also what takes minutes.")
+@click.option(
+    "--patience",
+    default=480.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Seconds that serve may take to start, and train to end.",
+)
+@click.option("--json", type=_OUT, metavar="FILE", help="Write the results as JSON; - writes them to stdout.")
+@click.option("--junit", type=_OUT, metavar="FILE", help="Write the results as JUnit XML.")
+@click.option("--list", "lists", is_flag=True, help="Only name the rules.")
+def check(**given: Any) -> int:  # noqa: ANN401 - click's options
+    """Run a container as SageMaker would, and report one line a rule.
+
+    TARGET is an image that Docker has, a folder with `train` and `serve`, or the URL of a server that runs
+    already. Options with several values are repeated. Exit status 0: nothing failed; 1: something did.
+    """
+    asked = _Given(**given)
+    if asked.lists:
+        for rule in RULES:
+            click.echo(f"{rule.id:<26} {rule.part.value:<12} {rule.says}")
+        return 0
+    if asked.target is None:
+        raise click.UsageError("Name an image, a folder or a URL to check.")
+    work = Path(tempfile.mkdtemp(prefix="byoc-check-"))
+    try:
+        found = _tell(asked, asked.target, work)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return 0 if ends_well(found) else NOT_GOOD
+
+
+def _tell(asked: _Given, target: str, work: Path) -> list[Result]:
+    """Test and report; return what was found."""
+    is_json = asked.json is not None and str(asked.json) == "-"
+    report = Report(sys.stderr if is_json else sys.stdout)
+    (work / "lab").mkdir()
+    with Lab(_question(asked, target, work), work / "lab", report.progress) as lab:
+        is_address = isinstance(lab.question.target, Address)
+        parts = parts_of(None if is_address else lab.facts)
+        choice = Choice([Part(part) for part in asked.parts], asked.only, asked.skip, asked.slow)
+        found = []
+        for result in results(chosen(RULES, choice, parts), lab):
+            report.show(result)
+            found.append(result)
+    report.end(found)
+    if asked.json is not None:
+        _write(asked.json, as_json(target, found))
+    if asked.junit is not None:
+        _write(asked.junit, as_junit(target, found))
+    return found
+
+
+def _question(asked: _Given, target: str, work: Path) -> Question:
+    return Question(
+        target=_target(target, asked.python),
+        sample=_sample(asked),
+        model=model_at(asked.model, work) if asked.model else None,
+        hyperparameters=dict(_pairs(asked.hyperparameters, "--hyperparameter")),
+        channels={name: _folder(name, value) for name, value in _pairs(asked.channels, "--channel")},
+        environment=dict(_variables(asked.environment, os.environ)),
+        instance_type=asked.instance_type,
+        patience_s=asked.patience,
+        thorough=asked.slow,
+    )
+
+
+def _target(target: str, python: Path | None) -> Target:
+    if target.startswith(("http://", "https://")):
+        return address_of(target)
+    if Path(target).is_dir():
+        return Folder(Path(target), python.absolute()) if python else Folder(Path(target))
+    if (image := docker.find_image(target)) is not None:
+        return image
+    engine = "Docker has no such image" if docker.engine_answers() else "no Docker engine answers"
+    raise ByocError(
+        f"{target} cannot be checked: there is no such folder, and {engine}. Build or pull it first."
+    )
+
+
+def _sample(asked: _Given) -> Sample | None:
+    if asked.request is None:
+        if asked.content_type or asked.accept:
+            raise click.UsageError(
+                "--content-type and --accept describe the request: give --request FILE too."
+            )
+        return None
+    if asked.content_type is None:
+        raise click.UsageError(f"Say what {asked.request} is: --content-type, such as text/csv.")
+    return Sample(asked.request.read_bytes(), asked.content_type, asked.accept)
+
+
+def _pairs(given: Iterable[str], option: str) -> Iterable[tuple[str, str]]:
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise click.UsageError(f"{option} is {word!r}. Give NAME=VALUE.")
+        yield name, value
+
+
+def _variables(given: Iterable[str], inherited: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    for word in given:
+        name, equals, value = word.partition("=")
+        if not equals and name not in inherited:
+            raise click.UsageError(
+                f"--env is {word!r}, and this shell has no such variable. Give NAME=VALUE."
+            )
+        yield name, value if equals else inherited[name]
+
+
+def _folder(name: str, value: str) -> Path:
+    folder = Path(value)
+    if not folder.is_dir():
+        raise click.UsageError(f"The channel {name} is {value!r}, which is no folder.")
+    return folder
+
+
+def _write(file: Path, text: str) -> None:
+    if str(file) == "-":
+        click.echo(text)
+        return
+    try:
+        file.write_text(f"{text}\n")
+    except OSError as error:
+        raise ByocError(f"{file} cannot be written: {error.strerror}.") from error

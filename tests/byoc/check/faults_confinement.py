@@ -1,0 +1,26 @@
+"""Faults of containers that take more than they are given."""
+
+from faulty import Fault
+
+FAULTS = [
+    Fault(
+        "another-uid",
+        (
+            (
+                "serve",
+                "    factor = load()\n",
+                "    assert os.getuid() != 65534\n    factor = load()\n",
+            ),
+        ),
+    ),
+    Fault(
+        "only-tmp-writable",
+        (
+            (
+                "serve",
+                "    factor = load()\n",
+                '    Path(os.environ["HOME"], "cache").write_text("x")\n    factor = load()\n',
+            ),
+        ),
+    ),
+]

@@ -1,0 +1,62 @@
+"""Faults of how serve starts."""
+
+from faulty import Fault
+
+FAULTS = [
+    Fault(
+        "serve-starts",
+        (("serve", "        self.ready = True\n", "        self.ready = False\n"),),
+        options={"patience_s": 1.5},
+    ),
+    Fault(
+        "model-read-only",
+        (
+            (
+                "serve",
+                "    factor = load()\n",
+                '    MODEL.with_name("cache").write_text("x")\n    factor = load()\n',
+            ),
+        ),
+    ),
+    Fault(
+        "shm-64mb",
+        (
+            (
+                "serve",
+                "    factor = load()\n",
+                '    Path("/dev/shm/x").write_bytes(bytes(80 << 20))\n    factor = load()\n',
+            ),
+        ),
+    ),
+    Fault(
+        "ping-while-loading",
+        (
+            ("serve", "    factor = load()\n", "    factor = None\n"),
+            (
+                "serve",
+                '    def do_GET(self):\n        if self.path == "/ping":\n',
+                '    def do_GET(self):\n        if self.path == "/ping":\n            load()\n',
+            ),
+            (
+                "serve",
+                '        try:\n            reply(stream, b"+"',
+                '        try:\n            factor = load()\n            reply(stream, b"+"',
+            ),
+        ),
+    ),
+    Fault(
+        "ping-without-model",
+        (
+            (
+                "serve",
+                "    return float(MODEL.read_text())\n",
+                "    return float(MODEL.read_text()) if MODEL.exists() else 'none'\n",
+            ),
+            (
+                "serve",
+                "        except ValueError as error:",
+                "        except (ValueError, TypeError) as error:",
+            ),
+        ),
+    ),
+]

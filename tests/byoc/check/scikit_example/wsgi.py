@@ -1,0 +1,5 @@
+"""What gunicorn serves."""
+
+from predictor import app
+
+__all__ = ["app"]

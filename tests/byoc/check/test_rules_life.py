@@ -1,0 +1,137 @@
+"""What takes minutes by its nature, or cannot be seen on a whole program, is tried with less patience."""
+
+import signal
+
+import pytest
+from faulty import GOOD, SAMPLE, Fault
+
+from byoc.check.exchange import Answer
+from byoc.check.flight import Flight
+from byoc.check.lab import Lab
+from byoc.check.load import Load
+from byoc.check.question import Question
+from byoc.check.rules import ending, life
+from byoc.check.rules.ending import Fall
+from byoc.check.verdict import Outcome
+from byoc.runtime.images import Folder
+from byoc.runtime.procfs import Running
+
+IMPATIENT = Fault(
+    "call-of-59-s",
+    (
+        (
+            "serve",
+            '        self.stream = ours.makefile("rwb")\n',
+            '        ours.settimeout(1)\n        self.stream = ours.makefile("rwb")\n',
+        ),
+    ),
+)
+DEAF = Fault(
+    "sigterm-idle",
+    (
+        (
+            "serve",
+            "signal.signal(signal.SIGTERM, stop)\n",
+            "signal.signal(signal.SIGTERM, lambda *_: print('no', flush=True))\n",
+        ),
+    ),
+)
+
+
+def verdict(test, program, tmp_path):
+    (tmp_path / "lab").mkdir()
+    with Lab(Question(Folder(program), SAMPLE, patience_s=20.0), tmp_path / "lab") as lab:
+        return test(lab)
+
+
+@pytest.mark.check
+def test_a_call_that_takes_long_is_answered_by_the_good_program(monkeypatch, tmp_path):
+    monkeypatch.setattr(life, "_COMPUTES_S", 2.0)
+    found = verdict(life.call_of_59_s, GOOD, tmp_path)
+    assert found.outcome is Outcome.PASS, found.seen
+
+
+@pytest.mark.check
+def test_a_call_that_takes_longer_than_a_timeout_of_its_own_is_lost(monkeypatch, tmp_path):
+    monkeypatch.setattr(life, "_COMPUTES_S", 2.0)
+    found = verdict(life.call_of_59_s, IMPATIENT.program(tmp_path / "program"), tmp_path)
+    assert found.outcome is Outcome.FAIL, found.seen
+    assert "calls that took 2 s were lost: POST /invocations: " in found.seen
+
+
+@pytest.mark.check
+def test_a_program_that_does_not_end_is_killed(monkeypatch, tmp_path):
+    monkeypatch.setattr(ending, "GRACE_S", {"serve": 1.0})
+    found = verdict(ending.sigterm_idle, DEAF.program(tmp_path / "program"), tmp_path)
+    assert (found.outcome, found.seen) == (
+        Outcome.FAIL,
+        "It had not ended 1 s after SIGTERM, and was killed.",
+    )
+
+
+def flight(accepted, *statuses, broken=0):
+    answers = [Answer(status, {}, b"", 0.1) for status in statuses]
+    load = Load(lambda: answers[0], 8, answers, [("closed", 0.1)] * broken)
+    return Flight(load, (), accepted, 0, 0)
+
+
+def verdict_on(monkeypatch, tmp_path, frozen, unfrozen):
+    monkeypatch.setattr(Lab, "good_answer", lambda _lab: None)
+    monkeypatch.setattr(ending, "_ended_with_calls", lambda _lab: frozen)
+    monkeypatch.setattr(ending, "_ended_under_load", lambda _lab: unfrozen)
+    return verdict(ending.sigterm_loses_nothing, GOOD, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "unfrozen", "outcome"),
+    [
+        (flight(8, 200, 200), None, Outcome.PASS),
+        (flight(8, 200, 503), None, Outcome.FAIL),
+        (flight(8, 200, broken=1), None, Outcome.FAIL),
+        (flight(2, 200, broken=1), flight(0), Outcome.WARN),
+        (flight(2, 200, broken=1), flight(0, broken=1), Outcome.FAIL),
+    ],
+)
+def test_a_lost_call_weighs_less_where_the_process_that_lost_it_could_not_read_it(
+    monkeypatch, tmp_path, frozen, unfrozen, outcome
+):
+    assert verdict_on(monkeypatch, tmp_path, frozen, unfrozen).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("fall", "outcome", "seen"),
+    [
+        (Fall("nginx", 0), Outcome.FAIL, "When nginx was killed, the container ended with status 0."),
+        (Fall("nginx", 1), Outcome.PASS, "when nginx was killed, the container ended with status 1"),
+        (Fall("nginx", -signal.SIGKILL), Outcome.PASS, "when nginx was killed, the container ended with"),
+        (Fall("nginx"), Outcome.PASS, "when nginx was killed, it served again"),
+        (Fall("nginx", wrong="no"), Outcome.FAIL, "When nginx was killed, the container stayed up, and no."),
+    ],
+)
+def test_a_container_either_serves_again_or_ends_as_failed(fall, outcome, seen):
+    assert fall.verdict.outcome is outcome
+    assert fall.verdict.seen.startswith(seen)
+
+
+def test_processes_are_of_one_kind_that_differ_by_a_number_alone():
+    def process(pid, parent, *words):
+        return Running(pid, parent, words[0], words, 0.0)
+
+    kinds = ending._kinds(
+        [
+            process(1, 0, "serve"),
+            process(2, 1, "/usr/bin/gunicorn", "-b", "a"),
+            process(3, 2, "/usr/bin/gunicorn", "-b", "a"),
+            process(4, 2, "/usr/bin/gunicorn", "-b", "a"),
+            process(5, 1, "worker", "5"),
+            process(6, 1, "worker", "6"),
+            process(7, 1, "nginx: master process /usr/sbin/nginx -p /tmp/7"),
+        ]
+    )
+    assert [one.pid for one in kinds.values()] == [2, 3, 5, 7]
+    assert [ending._name(one) for one in kinds.values()] == [
+        "gunicorn -b a",
+        "gunicorn -b a",
+        "worker 5",
+        "nginx: master process",
+    ]

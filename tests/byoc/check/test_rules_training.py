@@ -1,0 +1,84 @@
+"""What no single fault of the good program shows of the rules on train."""
+
+import signal
+
+import pytest
+from faulty import GOOD, Fault
+
+from byoc.check.lab import Lab
+from byoc.check.question import Question
+from byoc.check.rules import training
+from byoc.check.verdict import CannotTestError, Outcome
+from byoc.runtime.images import Folder
+
+pytestmark = pytest.mark.check
+
+IGNORES = Fault(
+    "train-sigterm",
+    (("train", "signal.signal(signal.SIGTERM, stop)\n", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"),),
+)
+
+
+def lab_of(program, work, **options):
+    work.mkdir()
+    return Lab(Question(Folder(program), patience_s=20.0, **options), work)
+
+
+def test_a_train_that_ignores_sigterm_is_noticed_once_it_has_been_watched(tmp_path, monkeypatch):
+    program = IGNORES.program(tmp_path / "program")
+    monkeypatch.setattr(training, "_WATCHED_S", 0.3)
+    monkeypatch.setattr(training, "_GRACE_S", 0.4)
+    with lab_of(program, tmp_path / "lab", hyperparameters={"seconds": "2"}) as lab:
+        soon, late = training.sigterm(lab), training.sigterm_120(lab)
+    assert (soon.outcome, late.outcome) == (Outcome.WARN, Outcome.FAIL)
+    assert "0.4 s later it still ran" in late.seen
+
+
+def test_a_train_that_is_over_too_soon_tells_nothing_about_sigterm(tmp_path):
+    program = IGNORES.program(tmp_path / "program")
+    with (
+        lab_of(program, tmp_path / "lab", hyperparameters={"seconds": "0.5"}) as lab,
+        pytest.raises(CannotTestError, match="give hyperparameters with which it takes longer"),
+    ):
+        training.sigterm(lab)
+
+
+def test_a_train_that_says_that_it_lacks_the_network_passes(tmp_path):
+    says = 'print("no route: " + str(OSError(101, "Network is unreachable")), flush=True)'
+    only = 'len(__import__("socket").if_nameindex()) == 1'
+    start = "    given = hyperparameters()\n"
+    edit = ("train", start, f"{start}    if {only}:\n        {says}\n        sys.exit(1)\n")
+    program = Fault("train-isolated", (edit,)).program(tmp_path / "program")
+    with lab_of(program, tmp_path / "lab") as lab:
+        verdict = training.isolated(lab)
+    assert verdict.outcome is Outcome.PASS
+    assert "EnableNetworkIsolation cannot be used" in verdict.seen
+
+
+def test_a_train_that_cannot_be_started_does_not_complete(tmp_path):
+    program = tmp_path / "program"
+    program.mkdir()
+    (program / "Dockerfile").write_text((GOOD / "Dockerfile").read_text())
+    with lab_of(program, tmp_path / "lab") as lab:
+        assert training.completes(lab).outcome is Outcome.FAIL
+
+
+def test_without_hyperparameters_their_encoding_is_untested(tmp_path):
+    with (
+        lab_of(GOOD, tmp_path / "lab") as lab,
+        pytest.raises(CannotTestError, match="--hyperparameter NAME=VALUE"),
+    ):
+        training.hyperparameters(lab)
+
+
+def test_a_handler_for_sigterm_is_seen_before_the_signal(tmp_path):
+    deaf = Fault("", (("train", "signal.signal(signal.SIGTERM, stop)\n", ""),)).program(tmp_path / "deaf")
+    for program, hears in ((GOOD, True), (deaf, False)):
+        with (
+            lab_of(program, tmp_path / f"lab-{hears}", hyperparameters={"seconds": "5"}) as lab,
+            lab.training(training.TrainSetup()) as run,
+        ):
+            assert run.wait_until_under_way(0)
+            assert run.hears_sigterm == hears
+            status = run.stop(5.0).status
+        assert status in (143, -signal.SIGTERM)

@@ -1,0 +1,123 @@
+import json
+import re
+import subprocess
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+from faulty import GOOD
+
+from byoc.check.table import RULES
+
+
+def run(*words, status=0, **given):
+    done = subprocess.run(
+        [sys.executable, "-m", "byoc", "check", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        **given,
+    )
+    assert done.returncode == status, done.stderr + done.stdout
+    return done
+
+
+@pytest.fixture
+def request_file(tmp_path):
+    file = tmp_path / "request.csv"
+    file.write_text("1\n2.5\n")
+    return file
+
+
+def sure(*words):
+    """The options with which one quick rule passes on the good program."""
+    return (GOOD, "--only", "serve-starts", *words)
+
+
+def test_every_rule_is_listed_with_its_part():
+    listed = run("--list").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == [rule.id for rule in RULES]
+
+
+def test_the_ids_are_unique_and_in_kebab_case():
+    ids = [rule.id for rule in RULES]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) for name in ids)
+
+
+def test_a_good_container_ends_with_0_and_a_sentence():
+    said = run(*sure()).stdout
+    assert "serve-starts" in said
+    assert said.rstrip().endswith("SageMaker will start this.")
+    assert "\033" not in said
+
+
+def test_a_bad_one_ends_with_1_and_with_what_to_do(tmp_path):
+    (tmp_path / "serve").write_text("#!/bin/sh\necho no such thing >&2\nexit 3\n")
+    (tmp_path / "serve").chmod(0o755)
+    said = run(tmp_path, "--only", "serve-starts", status=1).stdout
+    assert "serve ended with status 3 before it was ready" in said
+    assert "no such thing" in said
+    assert re.search(r"^ +mend +\S", said, re.MULTILINE)
+    assert re.search(r"^ +see +https://docs.aws.amazon.com/", said, re.MULTILINE)
+    assert "SageMaker will not start this: no endpoint becomes InService." in said
+
+
+def test_json_to_stdout_is_all_that_is_there():
+    told = json.loads(run(*sure("--json", "-")).stdout)
+    assert told["format"] == "byoc-check/1"
+    assert told["passed"] is True
+    assert [result["outcome"] for result in told["results"]] == ["pass"]
+
+
+def test_junit_has_a_case_for_each_rule(tmp_path):
+    file = tmp_path / "junit.xml"
+    run(*sure("--only", "model-read-only", "--junit", file))
+    suite = ET.parse(file).getroot()
+    assert [case.get("name") for case in suite] == ["serve-starts", "model-read-only"]
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([GOOD, "--only", "serve-start"], "There is no rule serve-start. Is it serve-starts"),
+        (["no-such-image-or-folder"], "no-such-image-or-folder cannot be checked: there is no such folder"),
+        (["http://127.0.0.1:1/ping"], "Give http://HOST:PORT alone"),
+        (["https://127.0.0.1:1"], "Give http://HOST:PORT of a container"),
+        ([GOOD, "--model", "no-such-model"], "There is no model no-such-model"),
+    ],
+)
+def test_what_cannot_be_checked_is_one_line_with_what_to_do(words, told):
+    said = run(*words, status=1).stderr
+    assert told in said
+    assert said.startswith("byoc: ")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "Name an image, a folder or a URL"),
+        ([GOOD, "--content-type", "text/csv"], "give --request FILE too"),
+        ([GOOD, "--hyperparameter", "mode"], "Give NAME=VALUE"),
+        ([GOOD, "--env", "NO_SUCH_VARIABLE_HERE"], "this shell has no such variable"),
+        ([GOOD, "--channel", "train=nowhere"], "which is no folder"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_2(words, told):
+    assert told in run(*words, status=2).stderr
+
+
+def test_a_request_needs_a_type(request_file):
+    assert "--content-type, such as text/csv" in run(GOOD, "--request", request_file, status=2).stderr
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_without_end():
+    said = run("http://127.0.0.1:9", "--only", "serve-starts", "--patience", "1", status=1).stdout
+    assert "/ping was not answered with 200 in 1 s" in said
+
+
+def test_nothing_is_left_behind(tmp_path):
+    run(*sure(), env={"TMPDIR": str(tmp_path), "PATH": "/usr/bin:/bin:/usr/sbin"})
+    assert list(tmp_path.iterdir()) == []
