@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from byoc.cli import byoc
 from byoc.check import table as check_table
+from byoc.cli import byoc
 from byoc.local.coverage import table
 
 ROOT = Path(__file__).parents[1]
