@@ -46,6 +46,7 @@ class LocalImages:
     sources: Sources
     engine: Engine = field(default_factory=Engine)
     digests: FolderDigests = field(default_factory=FolderDigests)
+    _told: dict[str, str] = field(default_factory=dict)  # by image, so that the log has a line per change
 
     def find(self, image: str) -> Image:
         """Return what an image URI stands for.
@@ -69,7 +70,10 @@ class LocalImages:
         if folder and folder.is_dir():
             current = stand_in(self.digests.of(folder)).digest if digest else digest
             changed = f", which has changed since: now it is {current}" if current != digest else ""
-            _log.info("image %s is the program in %s%s", image, folder, changed)
+            told = f"the program in {folder}{changed}"
+            if self._told.get(image) != told:
+                self._told[image] = told
+                _log.info("image %s is %s", image, told)
             return folder
         missing = f"the folder of its program is gone: {folder}" if folder else "no program is called so"
         raise validation(

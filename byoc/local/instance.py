@@ -74,6 +74,14 @@ class Instance:
         """What the server says."""
         return log_of(Path(self.folder))
 
+    @property
+    def started_s(self) -> float:
+        """When it was ready, in seconds since 1970; 0 for one that has ended."""
+        try:
+            return (Path(self.folder) / _STATE).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     def settings(self) -> dict[str, str]:
         """Return what a client's environment has to hold to reach this instance, and nothing else.
 

@@ -1,6 +1,7 @@
 """Starts a local SageMaker as a process of its own, finds one that runs, and ends it."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,14 +12,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from byoc.local.holding import held_for_a_moment, is_locked
+from byoc.local.holding import discard, held_for_a_moment, is_locked
 from byoc.local.instance import (
     PORT,
     REGION,
     Instance,
     LocalError,
     around_the_proxy,
-    forget_instance,
+    log_of,
     port_option,
     private_folder,
     read_instance,
@@ -131,12 +132,21 @@ def ready_folder(asked: Asked, environ: Mapping[str, str]) -> Path:
         LocalError: an instance runs on that port.
     """
     if running := find(environ, asked.port):
-        raise LocalError(
-            f"A local SageMaker runs at {running.url} already (process {running.pid}). "
-            f"Use it, end it with: byoc local down{port_option(asked.port)}, or give another --port."
-        )
+        raise LocalError(_taken(running, asked))
     private_folder(state_root(environ))
     return state_folder(environ, asked.port)
+
+
+def _taken(running: Instance, asked: Asked) -> str:
+    """Return what to do where an instance runs already."""
+    port = port_option(running.port)
+    named = "".join(f" {shlex.quote(f'{name}={folder}')}" for name, folder in asked.programs.items())
+    add = f"Give it the program with: byoc local add{named}{port}, " if named else "Use it, "
+    lost = " (its endpoints and buckets go with it)" if running.temporary else ""
+    return (
+        f"A local SageMaker runs at {running.url} already (process {running.pid}). "
+        f"{add}end it with: byoc local down{port}{lost}, or give another --port."
+    )
 
 
 def find(environ: Mapping[str, str], port: int) -> Instance | None:
@@ -149,10 +159,16 @@ def find(environ: Mapping[str, str], port: int) -> Instance | None:
         instance = read_instance(folder)
         if instance is None or not ended:  # another one has begun meanwhile
             return instance
-        forget_instance(folder)
+        _clear(folder)
     if instance.temporary:
         opt_ml.remove(Path(instance.data))
     return None
+
+
+def log_left_behind(environ: Mapping[str, str], port: int) -> Path | None:
+    """Return the log of an instance that did not end as it should; None where there is none."""
+    log = log_of(state_folder(environ, port))
+    return log if log.is_file() else None
 
 
 def stop(instance: Instance) -> None:
@@ -167,11 +183,19 @@ def stop(instance: Instance) -> None:
             with suppress(ProcessLookupError):
                 os.kill(instance.pid, number)
         if _until(lambda: not is_locked(folder), patience_s):
-            forget_instance(folder)
+            with held_for_a_moment(folder) as ended:
+                if ended:
+                    _clear(folder)
             if instance.temporary:
                 opt_ml.remove(Path(instance.data))
             return
     raise LocalError(f"The local SageMaker at {instance.url} (process {instance.pid}) does not end.")
+
+
+def _clear(folder: Path) -> None:
+    """Remove the folder of an instance that has ended, but for the log of one that did not do so itself."""
+    log = log_of(folder)
+    discard(folder, {log} if log.exists() else set())
 
 
 @contextmanager

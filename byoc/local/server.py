@@ -4,7 +4,6 @@ import argparse
 import errno
 import logging
 import os
-import shlex
 import signal
 import socket
 import sqlite3
@@ -105,7 +104,7 @@ def run(settings: Settings) -> None:
         LocalError: the port is taken, or the data folder or the instance's own in use.
     """
     with ExitStack() as held:
-        held.enter_context(_own_folder(settings.folder))
+        held.enter_context(_own_folder(settings.folder, settings.foreground))
         listener = held.enter_context(_listening(settings.port))
         data = held.enter_context(_data_folder(settings.data))
         facts = _facts(settings, data, listener.getsockname()[1])
@@ -133,7 +132,7 @@ def _serve(settings: Settings, facts: Instance, listener: socket.socket) -> None
         web.forget(more)
 
     programs = Programs(Path(facts.data))
-    sources = Sources(programs, settings.registry, _remedy(settings, facts))
+    sources = Sources(programs, settings.registry, _remedy(settings, facts.port))
     try:
         programs.remember(settings.programs, settings.checkout)
         house = House(facts, sources, listen, forget)
@@ -154,20 +153,20 @@ def _serve(settings: Settings, facts: Instance, listener: socket.socket) -> None
             opt_ml.remove(settings.folder)
 
 
-def _remedy(settings: Settings, facts: Instance) -> str:
-    """Return how another program is named: the commands that start this instance again with it."""
+def _remedy(settings: Settings, port: int) -> str:
+    """Return how another program is named while this instance runs."""
     if settings.throwaway:
         return "Name a folder for it: add_program('NAME', DIR)."
-    port = port_option(facts.port)
-    options = port + (f" --data {shlex.quote(facts.data)}" if settings.data else "")
-    options += f" --registry {settings.registry}" if settings.registry else ""
-    lost = "nothing is lost" if settings.data else "what it has goes with it; with --data it would stay"
-    return f"Name a folder for it: byoc local down{port}; byoc local up{options} --program NAME=DIR ({lost})."
+    return f"Name a folder for it: byoc local add NAME=DIR{port_option(port)}"
 
 
 @contextmanager
-def _own_folder(folder: Path) -> Iterator[None]:
-    """Hold the private folder of this instance; one that does not come up leaves nothing there."""
+def _own_folder(folder: Path, foreground: bool) -> Iterator[None]:
+    """Hold the private folder of this instance; what one that does not come up wrote there goes again.
+
+    At an ordinary end the log goes, which is of no use then, and so it tells of all other ends. The rest is
+    left to who ends us, who hears by the lock that this process has ended; in the foreground that is nobody.
+    """
     instance.private_folder(folder)
     try:
         holding.hold(folder)
@@ -182,6 +181,9 @@ def _own_folder(folder: Path) -> Iterator[None]:
     except (LocalError, SystemExit):
         holding.discard(folder, before)
         raise
+    instance.log_of(folder).unlink(missing_ok=True)
+    if foreground:
+        holding.discard(folder, set())
 
 
 def _facts(settings: Settings, data: Path, port: int) -> Instance:

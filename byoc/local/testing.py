@@ -18,10 +18,10 @@ from typing import Any
 
 import pytest
 
-from byoc.local.ecr import seed_repository
+from byoc.local.ecr import add_programs
 from byoc.local.instance import Instance
 from byoc.local.launch import Asked, embedded, program_around
-from byoc.local.programs import Programs, checked_program
+from byoc.local.programs import checked_program
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,7 @@ class SageMakerLocal:
         Raises:
             LocalError: there is nothing to run in it.
         """
-        Programs(Path(self.instance.data)).remember({name: checked_program(name, folder)})
-        seed_repository(self.client("ecr"), name)
+        add_programs(self.instance, {name: checked_program(name, folder)}, self.client("ecr"))
         return self.image(name)
 
 

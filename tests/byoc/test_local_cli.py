@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from byoc.local import launch
+from byoc.local_commands import local
 from byoc.runtime.network import free_port
-from processes import alive
+from processes import alive, eventually
 
 REPO = Path(__file__).parents[2]
 
@@ -43,6 +45,10 @@ class Shell:
             check=False,
             timeout=60,
         )
+
+    def here(self, *words):
+        """Run it in this process, which is sooner done; what is refused is the result's exception."""
+        return CliRunner().invoke(local, list(map(str, words)), env=self.environ)
 
     def instance(self, port):
         return launch.find(self.environ, port)
@@ -183,8 +189,58 @@ def test_a_second_up_on_its_port_is_one_clear_line(shell, port):
     assert done.stderr == (
         f"byoc: A local SageMaker runs at http://127.0.0.1:{port} already "
         f"(process {shell.instance(port).pid}). Use it, end it with: "
-        f"byoc local down --port {port}, or give another --port.\n"
+        f"byoc local down --port {port} (its endpoints and buckets go with it), or give another --port.\n"
     )
+
+
+def test_a_program_is_given_to_one_that_runs(shell, tmp_path):
+    for name in ("program", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "serve").touch()
+    program, other = tmp_path / "program", tmp_path / "other"
+    with shell.up() as port:
+        refused = shell.here("up", "--program", f"mine={program}", "--port", port)
+        added = shell.here("add", f"mine={program}", "--port", port)
+        again = shell.here("add", f"mine={other}", "--port", port)
+        wrong = shell.here("add", "mine", "--port", port)
+        instance = shell.instance(port)
+        images = client(instance, "ecr").describe_images(repositoryName="mine", imageIds=[{"imageTag": "v7"}])
+        client(instance, "s3").put_object(Bucket=instance.bucket, Key="k", Body=b"")
+        ended = shell.here("down", "--port", port)
+        late = shell.here("add", f"mine={program}", "--port", port)
+    assert f"Give it the program with: byoc local add mine={program} --port {port}, end" in str(
+        refused.exception
+    )
+    assert added.output == f"The image mine is the program in {program} from now on.\n"
+    assert f"It was {program}: what runs already goes on" in again.output
+    assert (wrong.exit_code, "Invalid value for NAME=DIR" in wrong.output) == (2, True)
+    assert images["imageDetails"]
+    assert f"Gone with it, as it had no --data: what was in s3://{instance.bucket}.\n" in ended.output
+    assert str(late.exception).endswith(
+        f"Start it with: byoc local up --program mine={program} --port {port}"
+    )
+    assert not Path(instance.folder).exists()
+
+
+def test_after_a_crash_the_log_stays_and_nothing_else_until_the_next_end(shell, tmp_path):
+    with shell.up("--data", tmp_path / "data") as port:
+        instance = shell.instance(port)
+        os.kill(instance.pid, signal.SIGKILL)
+        assert eventually(lambda: shell.instance(port) is None)
+        told = shell.here("logs", "--port", port)
+        assert str(told.exception).endswith(f"The log of one that did not end well is {instance.log}")
+        assert {file.name for file in Path(instance.folder).iterdir()} == {"lock", "server.log"}
+        assert shell("up", "--port", port, "--data", tmp_path / "data").returncode == 0
+        ended = shell.here("down", "--port", port)
+    assert ended.output.endswith(f" has ended. What it has stays in {tmp_path}/data.\n")
+    assert not Path(instance.folder).exists()
+
+
+@pytest.mark.parametrize("words", [["--stream", "s"], ["e", "s", "t"], ["e", "s", "--stream", "t"]])
+def test_a_stream_is_one_of_something(shell, words):
+    done = shell.here("logs", *words)
+    assert done.exit_code == 2
+    assert "Give the NAME of an endpoint or a training job, and at most one STREAM" in done.output
 
 
 def test_a_port_that_is_taken_is_one_clear_line(shell):
@@ -226,7 +282,7 @@ def test_a_program_that_was_named_once_is_known_to_a_later_up(shell, tmp_path):
     assert told in logged
 
 
-def test_an_image_that_nothing_stands_for_is_refused_with_the_commands_that_name_it(shell, other):
+def test_an_image_that_nothing_stands_for_is_refused_with_the_command_that_names_it(shell, other):
     instance = shell.instance(other)
     sagemaker = client(instance, "sagemaker")
     with pytest.raises(sagemaker.exceptions.ClientError) as refused:
@@ -234,9 +290,9 @@ def test_an_image_that_nothing_stands_for_is_refused_with_the_commands_that_name
             ModelName="m", PrimaryContainer={"Image": "nonsense:9"}, ExecutionRoleArn=instance.role_arn
         )
     assert (
-        f"byoc local down --port {other}; byoc local up --port {other} --data '{instance.data}' "
-        "--program nonsense=DIR (nothing is lost)."
-    ) in refused.value.response["Error"]["Message"]
+        f"Name a folder for it: byoc local add nonsense=DIR --port {other}"
+        in refused.value.response["Error"]["Message"]
+    )
 
 
 def test_data_that_another_instance_uses_is_one_clear_line(shell, other):
@@ -329,6 +385,7 @@ def test_in_the_foreground_it_stays_until_it_is_interrupted(shell):
     assert instance.data == str(shell.folder / "kept here")
     assert process.returncode == 0
     assert "has ended" in rest
+    assert not Path(instance.folder).exists()
     assert "Traceback" not in rest
 
 

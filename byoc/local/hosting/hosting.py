@@ -246,6 +246,12 @@ class Hosting:
         self._record(endpoint, lambda found: records.with_current_counts(found, counts))
 
     def _in_service(self, endpoint: str, plan: Plan, reason: str = "") -> None:
+        if reason:
+            _log.warning(
+                "endpoint %s: the update failed, %s answers: %s", endpoint, plan.config, _short(reason)
+            )
+        else:
+            _log.info("endpoint %s is InService with %s", endpoint, plan.config)
         self._record(endpoint, lambda found: records.in_service(found, plan, now(self._world), reason))
 
     def _stay(self, endpoint: str, reason: str) -> None:
@@ -260,6 +266,7 @@ class Hosting:
         self._record(endpoint, lambda found: records.in_status(found, "RollingBack", now(self._world)))
 
     def _failed(self, endpoint: str, reason: str) -> None:
+        _log.error("endpoint %s is Failed: %s", endpoint, _short(reason))
         self._record(endpoint, lambda found: records.failed(found, reason, now(self._world)))
 
     def _record(self, endpoint: str, change: Callable[[Document], Document]) -> None:
@@ -270,3 +277,8 @@ class Hosting:
             self._world.store.update(ENDPOINT.type, endpoint, change)
         except KeyError:
             _log.info("endpoint %s is gone", endpoint)
+
+
+def _short(reason: str) -> str:
+    """Return a FailureReason in one line."""
+    return " ".join(reason.split())

@@ -88,6 +88,8 @@ class TrainingRun:
             _log.exception("training job %s failed", self._name)
             outcome = Outcome(transitions.FAILED, f"InternalServerError: {error!r}. Please report it.")
         remove(self._place)
+        if outcome.reason:
+            _log.warning("training job %s is Failed: %s", self._name, " ".join(outcome.reason.split()))
         self._update(self._ended(outcome))
 
     def _ended(self, outcome: Outcome) -> Callable[[Document], Document]:

@@ -96,3 +96,11 @@ def test_an_image_of_an_earlier_digest_is_the_folder_as_it_is_now_and_the_log_sa
     assert world.find(deployed) == Folder(tmp_path / "model")
     assert f"has changed since: now it is {world.stand_in('model').digest}" in caplog.text
     assert world.stand_in("nobody") is None
+
+
+def test_the_log_says_once_what_an_image_is(tmp_path, caplog):
+    caplog.set_level("INFO")
+    world = images(tmp_path, ["model"])
+    for _ in range(3):
+        world.find("model:v1")
+    assert caplog.messages == [f"image model:v1 is the program in {tmp_path}/model"]

@@ -234,6 +234,23 @@ def test_a_program_has_a_repository_whose_latest_image_follows_its_folder(outsid
     assert digests[0] == digests[1] == digests[3] != digests[2]
 
 
+def test_a_program_is_found_by_any_tag_and_all_of_them_move_with_its_folder(outside, programs):
+    ecr = outside.client("ecr")
+    seed_repository(ecr, "tagged")
+    for content in ("sha256:1", "sha256:2", "sha256:1"):
+        programs["tagged"] = content
+        for tag in ("v7", "v8"):
+            wanted = {"repositoryName": "tagged", "imageIds": [{"imageTag": tag}]}
+            (image,) = ecr.describe_images(**wanted)["imageDetails"]
+            (got,) = ecr.batch_get_image(**wanted)["images"]
+            assert got["imageId"]["imageDigest"] == image["imageDigest"]
+        (only,) = ecr.describe_images(repositoryName="tagged")["imageDetails"]
+        assert only["imageDigest"] == image["imageDigest"] == stand_in(content).digest
+        assert set(only["imageTags"]) == {"latest", "v7", "v8"}
+    with pytest.raises(ecr.exceptions.ImageNotFoundException):
+        ecr.describe_images(repositoryName="tagged", imageIds=[{"imageDigest": f"sha256:{'0' * 64}"}])
+
+
 @pytest.mark.parametrize("registry", ["http://127.0.0.1:5000", "127.0.0.1", "", "host:port"])
 def test_a_registry_that_is_no_host_and_port_is_refused(registry):
     with pytest.raises(ValueError, match="Give HOST:PORT"):

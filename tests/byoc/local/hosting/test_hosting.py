@@ -202,7 +202,9 @@ def test_no_call_fails_while_a_new_version_takes_over(account, runtime, version)
     assert len(running(account)) == 1
 
 
-def test_a_version_that_cannot_load_is_rolled_back_while_the_old_one_answers_on(account, runtime, version):
+def test_a_version_that_cannot_load_is_rolled_back_while_the_old_one_answers_on(
+    account, runtime, version, caplog
+):
     account.endpoint("first", version("v1"))
     account.programs.add("ends", ENDS_AT_ONCE)
     with Caller(runtime, "first") as caller:
@@ -218,6 +220,7 @@ def test_a_version_that_cannot_load_is_rolled_back_while_the_old_one_answers_on(
     assert not caller.errors
     assert set(caller.answers) == {"v1"}
     assert len(running(account)) == 1
+    assert "endpoint first: the update failed, v1 answers: cannot read the model." in caplog.text
 
 
 def test_several_instances_are_several_programs_behind_one_endpoint(account, runtime):
@@ -397,7 +400,9 @@ def test_an_update_that_fails_after_a_restart_starts_what_ran_before(account, ru
     assert call(runtime, "first") == "v1"
 
 
-def test_an_endpoint_whose_program_is_missing_after_a_restart_comes_back_with_it(account, runtime, version):
+def test_an_endpoint_whose_program_is_missing_after_a_restart_comes_back_with_it(
+    account, runtime, version, caplog
+):
     account.endpoint("first", version("v1"))
     programs = account.programs.images.copy()
     for _ in range(2):
@@ -407,6 +412,7 @@ def test_an_endpoint_whose_program_is_missing_after_a_restart_comes_back_with_it
         assert failed["EndpointStatus"] == "Failed"
         assert failed["FailureReason"].startswith("There is no image says-its-model.")
         assert failed["FailureReason"].endswith("the next start of the local SageMaker tries again.")
+        assert "endpoint first is Failed: There is no image says-its-model." in caplog.text
     account.programs.images.update(programs)
     account.restart()
     assert account.describe("first")["EndpointStatus"] == "Updating"
