@@ -9,6 +9,7 @@ from byoc.aws import connect
 from byoc.cli import main
 from byoc.config import FILE, Spec, Target, flags, read, version_in
 from byoc.deploy.deploy import How, delete, deploy
+from byoc.nearby import local_told
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,6 +19,7 @@ from byoc.deploy.deploy import How, delete, deploy
 @click.option("--delete", "deletes", is_flag=True, help="delete the endpoint, its configurations and models")
 @click.option("--dry-run", is_flag=True, help="only say what would be done")
 @click.option("--yes", is_flag=True, help="update or delete an existing endpoint without asking")
+@local_told()
 def generate_endpoint(
     config: Path, *, direct: bool, deletes: bool, dry_run: bool, yes: bool, **given: object
 ) -> None:

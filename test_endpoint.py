@@ -9,6 +9,7 @@ from byoc.aws import connect
 from byoc.cli import main
 from byoc.config import FILE, Target, flags, read
 from byoc.deploy.invoke import body_of, content_type_of, invoke, print_answer, sample_of
+from byoc.nearby import local_told
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -19,6 +20,7 @@ from byoc.deploy.invoke import body_of, content_type_of, invoke, print_answer, s
 @click.option("--calls", type=click.IntRange(1), default=1, help="ask so often, and say the median latency")
 @click.option("--config", type=Path, default=Path(__file__).with_name(FILE), help=f"instead of {FILE}")
 @flags(Target, "account", "dummy_data", "smoke_file")
+@local_told()
 def test_endpoint(  # noqa: PLR0913 - one for each option
     *,
     endpoint: str | None,

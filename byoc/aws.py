@@ -52,6 +52,16 @@ _BAD_CREDENTIALS = (
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",
 )
+# What boto3 raises before it asks anybody.
+_NO_CALLER = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    SSOError,
+    TokenRetrievalError,
+    ProfileNotFound,
+    NoRegionError,
+)
 _OTHER_REMEDIES = {
     "ResourceLimitExceeded": "Ask Service Quotas for more, or choose another instance type.",
     "ThrottlingException": "Run it again in a minute.",
@@ -60,6 +70,10 @@ _OTHER_REMEDIES = {
 
 class AwsRefusalError(ByocError):
     """AWS refused a call, could not be reached, or nobody said who calls; the message has the remedy."""
+
+
+class UnknownCallerError(AwsRefusalError):
+    """Nobody said who calls or where, or the credentials that were given are not taken."""
 
 
 @dataclass(frozen=True)
@@ -235,9 +249,12 @@ def explained(here: Callable[[], Remedies] = _remedies_by) -> Iterator[None]:
     except ClientError as error:
         told = error.response.get("Error", {})
         code, message = told.get("Code", "no code"), (told.get("Message") or "no reason given").rstrip(".")
-        _raise(error, f"{error.operation_name} was refused: {message} ({code})", _remedy_of(code, here()))
+        kind = UnknownCallerError if code in _BAD_CREDENTIALS else AwsRefusalError
+        what = f"{error.operation_name} was refused: {message} ({code})"
+        _raise(kind, error, what, _remedy_of(code, here()))
     except (BotoCoreError, Boto3Error) as error:
-        _raise(error, str(error).rstrip("."), _remedy_against(error, here()))
+        kind = UnknownCallerError if isinstance(error, _NO_CALLER) else AwsRefusalError
+        _raise(kind, error, str(error).rstrip("."), _remedy_against(error, here()))
 
 
 def _remedy_of(code: str, here: Remedies) -> str:
@@ -248,18 +265,12 @@ def _remedy_of(code: str, here: Remedies) -> str:
 
 def _remedy_against(error: Exception, here: Remedies) -> str:
     match error:
-        case (
-            NoCredentialsError()
-            | PartialCredentialsError()
-            | CredentialRetrievalError()
-            | SSOError()
-            | TokenRetrievalError()
-        ):
-            return here.credentials
         case ProfileNotFound():
             return here.profile
         case NoRegionError():
             return here.region
+        case _ if isinstance(error, _NO_CALLER):
+            return here.credentials
         case ReadTimeoutError():
             return "It may still be at work: its log has more."
         case EndpointConnectionError() | HTTPClientError():
@@ -267,8 +278,8 @@ def _remedy_against(error: Exception, here: Remedies) -> str:
     return ""
 
 
-def _raise(error: Exception, what: str, remedy: str) -> None:
-    refusal = AwsRefusalError(f"{what}. {remedy}".rstrip())
+def _raise(kind: type[AwsRefusalError], error: Exception, what: str, remedy: str) -> None:
+    refusal = kind(f"{what}. {remedy}".rstrip())
     for note in getattr(error, "__notes__", []):
         refusal.add_note(note)
     raise refusal from error

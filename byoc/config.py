@@ -211,6 +211,11 @@ def version_in(text: str) -> dict[str, str]:
     lines = (line.partition("=") for line in text.splitlines())
     found = {key: value.strip() for key, _, value in lines if key.startswith("model_") and value}
     keys = ("model_version", "model_manifest_sha256")
+    if not text.strip():
+        raise ConfigError(
+            "Nothing came through stdin for --model-version -, so nothing was deployed. If s3_upload.py was "
+            "to write there, the upload has failed: see its message above."
+        )
     if absent := [key for key in keys if key not in found]:
         raise ConfigError(
             f"stdin has no line {absent[0]}=... for --model-version -. Pipe into it what s3_upload.py prints."

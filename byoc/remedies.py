@@ -59,7 +59,7 @@ AWS = Remedies(
     unreachable="Is the network up, and the region right?",
 )
 _LOCAL = Remedies(
-    image="Name the folder with its train and serve: byoc local up --program {repository}=DIR{port}",
+    image="Name the folder with its train and serve: byoc local add {repository}=DIR{port}",
     elsewhere="A local SageMaker has its images in {region}: name it without its registry, {repository}.",
     bucket=f"Create it, and upload the model: aws s3 mb s3://{{bucket}} && {_UPLOAD}",
     version=f"Upload it to this local SageMaker: {_UPLOAD}",

@@ -182,6 +182,10 @@ def test_directly_it_is_made_left_alone_and_updated_without_any_sdk(seen, versio
     assert "Endpoint direct is as it should be: nothing to do." in again
     with pytest.raises(DeployError, match=r"Update it to direct-.*\? Nobody can answer here: give --yes"):
         door("--name", "direct", "--direct", *second)
+    the_other_way = door("--name", "direct", "--dry-run", *first)
+    assert (
+        "Note: Endpoint direct has this version and image already, deployed with --direct." in the_other_way
+    )
     assert len(seen.listed("endpoint_configs")) == configs
 
     updated = door("--name", "direct", "--direct", "--yes", *second)
@@ -200,6 +204,7 @@ def test_directly_it_is_made_left_alone_and_updated_without_any_sdk(seen, versio
     ):
         assert not [one for one in seen.listed(kind) if one[f"{name}Name"].startswith("direct")]
     assert "There is nothing of endpoint direct: nothing to do." in door("--name", "direct", "--delete")
+    assert "to do. Did you mean" not in door("--name", "x", "--delete")
 
 
 def test_a_dry_run_shows_the_plan_and_creates_nothing(seen, versions, door):

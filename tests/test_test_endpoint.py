@@ -130,10 +130,6 @@ def test_a_model_error_shows_the_containers_own_message_and_where_its_log_is(run
     ("answer", "told"),
     [
         (
-            (400, "ValidationError", {"message": "Endpoint cancer of account 1 not found."}),
-            "There is no endpoint cancer in us-east-1. Create it: python generate_endpoint.py",
-        ),
-        (
             (403, "AccessDeniedException", {"message": "You may not."}),
             "InvokeEndpoint was refused: You may not (AccessDeniedException). Use the URL and the keys of",
         ),
@@ -151,8 +147,72 @@ def test_what_aws_refuses_is_told_in_its_own_words_with_a_remedy(runtime, door, 
 
 @pytest.mark.bad_input
 @pytest.mark.parametrize(
+    ("described", "listed", "told"),
+    [
+        (None, [], "There is no endpoint cancer in us-east-1. Create it: python generate_endpoint.py"),
+        (None, ["cancr", "else"], "There is no endpoint cancer in us-east-1. Did you mean cancr? Create"),
+        (None, ["b", "a"], "There is no endpoint cancer in us-east-1. There are: a, b. Create it"),
+        (
+            {"EndpointStatus": "Updating"},
+            [],
+            "Endpoint cancer is Updating, and does not answer yet. Wait for",
+        ),
+        (
+            {"EndpointStatus": "Failed", "FailureReason": "No ping. More."},
+            [],
+            "Endpoint cancer is Failed: No ping. Once that is mended, python generate_endpoint.py",
+        ),
+        ({"EndpointStatus": "Deleting"}, [], "Endpoint cancer is Deleting. Create it"),
+        ({"EndpointStatus": "InService"}, [], "Endpoint cancer has come up this moment. Ask it again."),
+    ],
+)
+def test_of_an_endpoint_that_is_not_found_it_is_told_what_it_is_or_which_there_are(
+    runtime, door, described, listed, told
+):
+    endpoints = json.dumps({"Endpoints": [{"EndpointName": name} for name in listed]}).encode()
+    runtime.answers = [
+        runtime.refuses(400, "ValidationError", message="Endpoint cancer of account 1 not found."),
+        (200, json.dumps(described).encode(), {})
+        if described
+        else runtime.refuses(
+            400, "", __type="ValidationException", message='Could not find endpoint "cancer".'
+        ),
+        (200, endpoints, {}),
+    ]
+    with pytest.raises(ByocError) as raised:
+        door("cancer")
+    assert str(raised.value).startswith(told)
+
+
+@pytest.mark.bad_input
+def test_who_may_only_invoke_is_told_that_there_is_no_endpoint(runtime, door):
+    runtime.answers = [
+        runtime.refuses(400, "ValidationError", message="Endpoint cancer of account 1 not found."),
+        runtime.refuses(400, "AccessDeniedException"),
+    ]
+    with pytest.raises(ByocError, match=r"^There is no endpoint cancer in us-east-1\. Create it"):
+        door("cancer")
+
+
+@pytest.mark.bad_input
+def test_a_file_of_an_unknown_ending_that_is_refused_is_told_how_to_be_sent(runtime, door):
+    members = {"OriginalStatusCode": 415, "OriginalMessage": "no"}
+    runtime.answers = [runtime.refuses(424, "ModelError", **members)]
+    with pytest.raises(ByocError, match=r"any other is sent as application/octet-stream.*--content-type"):
+        door("cancer", "--file", str(ROOT / "README.md"))
+    with pytest.raises(ByocError) as raised:
+        door("cancer")
+    assert "--content-type" not in str(raised.value)
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (
+            ["cancer", "--config", "/nowhere/endpoint.toml"],
+            "dummy_data is /nowhere/dummy_data, which is not th",
+        ),
         (["under_score"], '--name is "under_score". Give up to 63 letters'),
         (["cancer", "--file", "-"], "Standard input has no suffix that says what it is. Give --content-type"),
         (["cancer", "--file", "nowhere.csv"], "nowhere.csv cannot be read: No such file or directory."),

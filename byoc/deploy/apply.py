@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from byoc import sdk
 from byoc.aws import Aws, is_missing
 from byoc.deploy import wait
-from byoc.deploy.errors import DeployError
+from byoc.deploy.errors import GO_ON, DeployError, SmokeError
 from byoc.deploy.hold import hold
 from byoc.deploy.invoke import body_of, content_type_of, invoke
 from byoc.deploy.observe import artefact_of
@@ -39,6 +39,7 @@ T = TypeVar("T")
 
 # What begins the list of what is there when a deployment ends early.
 EXISTS = "What exists by now, and how to look at it, stop or delete it:"
+_GO_ON_INTERRUPTED = "To go on, run the same command again: it takes up what is there."
 _SHOWN = 60
 
 
@@ -250,7 +251,14 @@ def _change(step: CreateEndpoint | UpdateEndpoint | AwaitEndpoint, deployment: D
 
 
 def _ask(step: SmokeCall, deployment: Deployment, stage: Stage) -> None:
-    answer = invoke(deployment.aws, step.name, body_of(step.file), content_type_of(step.file))
+    try:
+        answer = invoke(deployment.aws, step.name, body_of(step.file), content_type_of(step.file))
+    except DeployError as error:
+        raise SmokeError(
+            f"{error}\nThe request was {step.file}; endpoint {step.name} is up all the same. If this is no "
+            "request for the model, put one into dummy_data/ in its place, or name one: smoke_file in "
+            f"endpoint.toml, or --smoke-file. Ask again: python test_endpoint.py {step.name} --file FILE"
+        ) from error
     text = " ".join(answer.body.decode(errors="replace").split())
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
     stage.result = f"{step.file.name} was answered in {answer.ms:.0f} ms: {shown}"
@@ -263,14 +271,14 @@ def _what_exists(deployment: Deployment, stages: Stages) -> Iterator[None]:
         yield
     except Exception as error:
         if deployment.made:
-            error.add_note(_told(deployment.made))
+            error.add_note(_told(deployment.made, error.go_on if isinstance(error, DeployError) else GO_ON))
         raise
     except BaseException:  # ^C and SIGTERM
-        stages.say(_told(deployment.made))
+        stages.say(_told(deployment.made, _GO_ON_INTERRUPTED))
         raise
 
 
-def _told(made: Sequence[tuple[str, str]]) -> str:
+def _told(made: Sequence[tuple[str, str]], go_on: str) -> str:
     lines = [f"  {what}: {command}" for what, command in reversed(made)]
     begin = EXISTS if made else "Nothing was created."
-    return "\n".join([begin, *lines, "To go on, run the same command again: it takes up what is there."])
+    return "\n".join([begin, *lines, *filter(None, [go_on])])

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from byoc.aws import Aws
 from byoc.config import Spec, Target
+from byoc.deploy.absent import others_than
 from byoc.deploy.apply import Deployment, apply, require_means
 from byoc.deploy.consent import consent
 from byoc.deploy.invoke import sample_of
 from byoc.deploy.names import names_of
+from byoc.deploy.notes import notes_on
 from byoc.deploy.observe import find_inputs, observe, observe_made, refuse_another_account
 from byoc.deploy.plan import Plan, folder_of, plan, plan_deletion
 from byoc.stages import Stages
@@ -40,6 +42,8 @@ def deploy(aws: Aws, spec: Spec, how: How) -> None:
     seen = observe(aws, spec, inputs, names, direct=how.direct)
     decided = plan(spec, names, seen, sample, direct=how.direct)
     require_means(decided)
+    for note in notes_on(spec, seen, direct=how.direct) if decided.steps else ():
+        out.say(f"Note: {note}")
     out.say(str(decided) if decided.steps else f"Endpoint {spec.name} is as it should be: nothing to do.")
     if how.dry_run:
         return
@@ -62,7 +66,11 @@ def delete(aws: Aws, target: Target, how: How) -> None:
     out.say(str(where))
     refuse_another_account(target, where)
     decided = plan_deletion(target.name, observe_made(aws, target.name))
-    out.say(str(decided) if decided.steps else f"There is nothing of endpoint {target.name}: nothing to do.")
+    if not decided.steps:
+        others = others_than(aws, target.name)
+        out.say(f"There is nothing of endpoint {target.name}: nothing to do. {others}".rstrip())
+        return
+    out.say(str(decided))
     if not how.dry_run:
         _carry_out(decided, aws, how)
 

@@ -14,11 +14,13 @@ from botocore.exceptions import ClientError
 
 from byoc.aws import Aws, is_loopback, refused
 from byoc.config import Target
+from byoc.deploy.absent import why_nobody_answers
 from byoc.deploy.errors import DeployError
 from byoc.errors import ReaderGoneError
 from byoc.predictions import CONTENT_TYPES, requests_in
 
 _OTHER_TYPE = "application/octet-stream"
+_UNSUPPORTED = 415
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,14 @@ def sample_of(target: Target) -> Path:
     """Return the file to ask with: smoke_file, or the first request of dummy_data.
 
     Raises:
-        DeployError: it cannot be read.
+        DeployError: it cannot be read, or dummy_data is no folder.
         byoc.errors.DemoError: dummy_data has none.
     """
+    if not (target.smoke_file or target.dummy_data.is_dir()):
+        what = "which is no folder" if target.dummy_data.exists() else "which is not there"
+        raise DeployError(
+            f"dummy_data is {target.dummy_data}, {what}. Give the folder with the requests for your model."
+        )
     file = target.smoke_file or requests_in(target.dummy_data)[0]
     body_of(file)
     return file
@@ -73,7 +80,7 @@ def invoke(aws: Aws, name: str, body: bytes, content_type: str, accept: str | No
     """Send a body to an endpoint and return what it answers.
 
     Raises:
-        DeployError: there is no such endpoint, or its container answered with an error.
+        DeployError: there is no such endpoint, or it is not up, or its container answered with an error.
         botocore.exceptions.ClientError: AWS refuses for another reason.
     """
     wanted = {"Accept": accept} if accept else {}
@@ -84,11 +91,9 @@ def invoke(aws: Aws, name: str, body: bytes, content_type: str, accept: str | No
         said = answer["Body"].read()
     except ClientError as error:
         if refused(error, "ModelError"):
-            raise DeployError(explain(error.response, name)) from error
+            raise DeployError(explain(error.response, name, content_type)) from error
         if refused(error, "ValidationError") and "not found" in str(error):
-            raise DeployError(
-                f"There is no endpoint {name} in {aws.region}. Create it: python generate_endpoint.py"
-            ) from error
+            raise DeployError(why_nobody_answers(aws, name)) from error
         raise
     ms = (time.perf_counter() - began) * 1000
     return Answer(said, answer.get("ContentType", ""), answer.get("InvokedProductionVariant", ""), ms)
@@ -116,7 +121,7 @@ def print_answer(answers: Sequence[Answer], name: str, aws: Aws) -> None:
         raise ReaderGoneError("Nobody reads the output any more.") from error
 
 
-def explain(response: Any, name: str) -> str:  # noqa: ANN401 - botocore's, which has more than its type says
+def explain(response: Any, name: str, sent_as: str = "") -> str:  # noqa: ANN401 - botocore's, of any members
     """Return what a ModelError says: the container's status and its own message, and where its log is.
 
     The members stand beside Error, at the top of the response (boto3 1.44, seen).
@@ -127,7 +132,11 @@ def explain(response: Any, name: str) -> str:  # noqa: ANN401 - botocore's, whic
     match = re.search(r":log-group:([^:]+)", arn)
     group = match[1] if match else f"/aws/sagemaker/Endpoints/{name}"
     log = f"aws logs filter-log-events --log-group-name {group} --query 'events[].message' --output text"
-    return f"The container of {name} answered {status}: {message}\nIts log: {log}"
+    told = f"The container of {name} answered {status}: {message}"
+    if status == _UNSUPPORTED and sent_as == _OTHER_TYPE:
+        told += f"\nWhat is sent is told by the file's ending ({', '.join(CONTENT_TYPES)}); "
+        told += f"any other is sent as {_OTHER_TYPE}. test_endpoint.py takes --content-type."
+    return f"{told}\nIts log: {log}"
 
 
 def message_in(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from byoc.aws import Aws, is_missing, is_unsettled
-from byoc.deploy.errors import DeployError
+from byoc.deploy.errors import BrokenError
 from byoc.deploy.logs import last_lines
 from byoc.deploy.reason import parted
 from byoc.deploy.seen import MOVING
@@ -56,7 +56,7 @@ def await_job(aws: Aws, name: str, say: _Say, sleep: _Sleep = time.sleep) -> dic
     """Wait for a training job and return its description, saying each secondary status as it comes.
 
     Raises:
-        DeployError: it did not complete; with FailureReason and the last lines of its log.
+        BrokenError: it did not complete; with FailureReason and the last lines of its log.
     """
     sagemaker, said = aws.client("sagemaker"), Said(say)
 
@@ -68,7 +68,7 @@ def await_job(aws: Aws, name: str, say: _Say, sleep: _Sleep = time.sleep) -> dic
     job = poll(look, sleep)
     if job["TrainingJobStatus"] != "Completed":
         reason = job.get("FailureReason") or "no reason was given"
-        raise DeployError(
+        raise BrokenError(
             f"Training job {name} is {job['TrainingJobStatus']}: {reason}"
             f"{last_lines(aws, '/aws/sagemaker/TrainingJobs', f'{name}/', reason)}"
         )
@@ -97,7 +97,7 @@ def await_endpoint(aws: Aws, name: str, config: str, say: _Say, sleep: _Sleep = 
     """Wait until an endpoint is InService with an endpoint configuration.
 
     Raises:
-        DeployError: it is not, and will not be; with the reason and the container's last lines.
+        BrokenError: it is not, and will not be; with the reason and the container's last lines.
     """
     sagemaker, said = aws.client("sagemaker"), Said(say)
     early = iter(range(_LOOKS_BEFORE_IT_MOVES))
@@ -118,7 +118,7 @@ def await_endpoint(aws: Aws, name: str, config: str, say: _Say, sleep: _Sleep = 
 
     endpoint = poll(look, sleep)
     if (endpoint["EndpointStatus"], endpoint.get("EndpointConfigName")) != ("InService", config):
-        raise DeployError(_what_became_of(aws, name, endpoint, config))
+        raise BrokenError(_what_became_of(aws, name, endpoint, config))
 
 
 def _what_became_of(aws: Aws, name: str, endpoint: dict[str, Any], config: str) -> str:

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from botocore.exceptions import ClientError
 from byoc_serving.errors import ModelVersionError, StorageError
 from byoc_serving.model_version import check_destination, describe, pull, read_manifest, write_manifest
 from s3_upload import upload_model
+from serving import program_with
 
 SCRIPT = Path(__file__).parents[2] / "container" / "custom_algorithm" / "apps" / "s3_upload.py"
 
@@ -21,8 +23,8 @@ def model(tmp_path):
     return folder
 
 
-def run_script(*arguments):
-    command = [sys.executable, SCRIPT, *arguments]
+def run_script(*arguments, script=SCRIPT):
+    command = [sys.executable, "-B", script, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", env=dict(os.environ))
 
 
@@ -56,6 +58,34 @@ def test_the_script_fails_in_one_line(model, bucket):
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1].startswith("No such bucket: ")
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("inside", ["", "apps", "apps/.temps"])
+def test_the_script_refuses_its_own_program_and_leaves_it_as_it_was(tmp_path, bucket, inside):
+    program = program_with(SCRIPT.parent, tmp_path / "program")
+    kept = program / "apps" / ".temps" / "model"
+    kept.mkdir(parents=True)
+    (kept / "model.txt").write_text("tree")
+    before = sorted(program.rglob("*"))
+    run = run_script(program / inside, f"s3://{bucket}/p", script=program / "apps" / "s3_upload.py")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert re.match(rf"No model: .* holds .*such as {kept}\.$", run.stderr)
+    assert sorted(program.rglob("*")) == before
+
+
+def test_the_script_refuses_another_checkouts_program(tmp_path, bucket):
+    for name in ("main.py", "inference.py"):
+        (tmp_path / name).touch()
+    run = run_script(tmp_path, f"s3://{bucket}/p")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "holds main.py and inference.py, and every file in it would be uploaded" in run.stderr
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_the_script_tells_a_file_from_its_folder(model, bucket):
+    run = run_script(model / "model.txt", f"s3://{bucket}/p")
+    assert run.returncode == 1
+    assert "is a file, not a folder" in run.stderr
 
 
 class DeniesAll:

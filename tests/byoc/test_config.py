@@ -218,6 +218,14 @@ def test_the_version_is_found_in_what_the_upload_prints():
 
 
 @pytest.mark.bad_input
+def test_a_pipe_through_which_nothing_comes_is_told_as_an_upload_that_failed():
+    with pytest.raises(
+        ConfigError, match=r"Nothing came through stdin .* the upload has failed: see its mes"
+    ):
+        version_in("\n")
+
+
+@pytest.mark.bad_input
 def test_a_pipe_without_the_version_is_refused():
     with pytest.raises(ConfigError, match=r"no line model_manifest_sha256=\.\.\. for --model-version -"):
         version_in("model_version=s3://models/m/\n")

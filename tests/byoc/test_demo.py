@@ -103,7 +103,7 @@ def test_the_sample_is_predicted_well_and_nothing_is_left_behind(demo, checkout,
 def test_what_to_try_next_works_as_it_is_typed(checkout):
     told = what_next(checkout, REPO, requests_in(checkout / "dummy_data"))
     assert told.startswith(f"\nWhat to try next, in {checkout}:\n")
-    programs = [line.strip() for line in told.splitlines() if ".py" in line]
+    programs = re.findall(r"^  (\S.*\.py.*)$", told, re.MULTILINE)
     assert len(programs) == 2
     for program in programs:
         typed = subprocess.run(

@@ -26,4 +26,4 @@ def test_a_port_of_ones_own_is_named():
     assert remedies.local(4577).unreachable.endswith('byoc local up && eval "$(byoc local env)"')
     own = remedies.local(8000)
     assert own.unreachable.endswith('byoc local up --port 8000 && eval "$(byoc local env --port 8000)"')
-    assert own.image.endswith("--program {repository}=DIR --port 8000")
+    assert own.image.endswith("add {repository}=DIR --port 8000")

@@ -17,6 +17,7 @@ if str(APPS.parent) not in sys.path:  # as a script: apps/ first, then the progr
 from byoc_serving.errors import ModelVersionError, ServingError  # noqa: E402 - once it can be found
 from byoc_serving.model_version import (  # noqa: E402
     UploadedVersion,
+    check_destination,
     describe,
     read_manifest,
     upload,
@@ -51,6 +52,24 @@ def say_where(version: UploadedVersion) -> None:
     print(f"model_manifest_sha256={version.manifest_sha256}")
 
 
+def refuse_programs(folder: Path) -> None:
+    """Refuse a folder that holds apps/, or another program: all of it would be taken for a model.
+
+    Raises:
+        ModelVersionError: it does; the message names the folder that was meant.
+    """
+    kept, place = APPS / ".temps" / "model", folder.resolve()
+    has_programs = all((place / name).is_file() for name in ("main.py", "inference.py"))
+    if has_programs or (kept != place and kept.is_relative_to(place)):
+        what = (
+            "main.py and inference.py" if has_programs else f"more than a model, {APPS.name}/.temps among it"
+        )
+        raise ModelVersionError(
+            f"No model: {folder} holds {what}, and every file in it would be uploaded. Give the folder that "
+            f"holds the model alone, such as {kept}."
+        )
+
+
 class _Shown:
     """Shows progress on stderr: on one line of a terminal, else now and then on a line of its own."""
 
@@ -80,6 +99,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     asked = parser.parse_args(arguments)
     try:
+        refuse_programs(asked.folder)
+        check_destination(asked.destination)  # a bad one is told before a large model is read
         earlier = read_manifest(asked.folder)
         if earlier is None or asked.name:
             write_manifest(

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from byoc import sdk
 from byoc.deploy.apply import Deployment, apply, require_means
-from byoc.deploy.errors import DeployError
+from byoc.deploy.errors import DeployError, SmokeError
 from byoc.deploy.plan import Plan
 from byoc.deploy.steps import (
     CreateConfig,
@@ -17,6 +17,7 @@ from byoc.deploy.steps import (
     DeleteConfigs,
     DeleteEndpoint,
     DeleteModels,
+    SmokeCall,
     TagEndpoint,
     Train,
     UpdateEndpoint,
@@ -144,6 +145,30 @@ def test_a_failure_is_told_with_what_exists_and_how_to_be_rid_of_it():
         f"  endpoint configuration c: {aws} delete-endpoint-config --endpoint-config-name c --region r",
         f"  model m: {aws} delete-model --model-name m --region r",
     ]
+    assert note.splitlines()[-1].startswith("To go on, mend that first: the same model version and image")
+
+
+def test_a_refusal_is_followed_by_how_to_go_on():
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "CreateEndpointConfig")
+    with pytest.raises(ClientError) as raised:
+        applied(FakeAws(create_endpoint_config=[denied]), MODEL, CONFIG)
+    assert raised.value.__notes__[0].splitlines()[-1].startswith("Once that is mended, run the same command")
+
+
+def test_a_sample_that_is_refused_is_named_with_what_to_do_and_that_the_endpoint_is_up(tmp_path):
+    file = tmp_path / "sample.csv"
+    file.write_text("1,2\n")
+    words = {"Error": {"Code": "ModelError"}, "OriginalStatusCode": 400, "OriginalMessage": "2 columns"}
+    aws = FakeAws(invoke_endpoint=[ClientError(words, "InvokeEndpoint")])
+    with pytest.raises(SmokeError) as raised:
+        applied(aws, MODEL, SmokeCall("e", file))
+    first, *_, last = str(raised.value).splitlines()
+    assert first == "The container of e answered 400: 2 columns"
+    assert last.startswith(f"The request was {file}; endpoint e is up all the same. ")
+    assert "dummy_data/" in last
+    assert "--smoke-file" in last
+    (note,) = raised.value.__notes__
+    assert "again" not in note
 
 
 def test_a_failed_update_does_not_tell_to_delete_what_answers_on():

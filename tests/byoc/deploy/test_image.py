@@ -75,12 +75,12 @@ def test_a_missing_image_is_named_with_those_that_are_there(aws, repository):
     with pytest.raises(MissingError) as raised:
         find_image(aws, WHERE, f"{name}:v2")
     assert f"{name} has no image :v2. It has v1. " in str(raised.value)
-    assert f"byoc local up --program {name}=DIR" in str(raised.value)
+    assert f"byoc local add {name}=DIR" in str(raised.value)
 
 
 @pytest.mark.bad_input
 def test_a_missing_repository_is_named_with_the_command_that_pushes(aws):
-    told = r"no image nowhere: ECR has no such repository\. .*byoc local up --program nowhere=DIR"
+    told = r"no image nowhere: ECR has no such repository\. .*byoc local add nowhere=DIR"
     with pytest.raises(MissingError, match=told):
         find_image(aws, WHERE, "nowhere")
 

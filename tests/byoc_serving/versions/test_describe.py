@@ -5,10 +5,11 @@ import re
 import socket
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from byoc_serving.errors import ModelVersionError
-from byoc_serving.model_version import describe
+from byoc_serving.model_version import describe, describe_trained
 from byoc_serving.versions.libraries import installed_libraries, required_libraries
 from byoc_serving.versions.manifest import manifest_bytes, parse_manifest
 from byoc_serving.versions.parts import digest_file, part_size_for
@@ -49,6 +50,24 @@ def test_a_value_that_json_has_no_form_for_is_refused(model, value):
         describe(model, name="m", metrics={"x": value})
 
 
+def test_the_rows_of_a_data_frame_are_taken_not_its_columns(model):
+    frame = pd.DataFrame({"age": [1.5, math.nan], "sex": ["f", "m"]})
+    assert describe(model, name="m", sample_rows=frame).sample_rows == ([1.5, "f"], [None, "m"])
+    assert describe(model, name="m", sample_rows=frame[["age"]]).sample_rows == ([1.5], [None])
+
+
+@pytest.mark.parametrize("rows", [{"age": [1]}, "1,2", b"1,2"])
+def test_sample_rows_that_are_no_rows_are_refused(model, rows):
+    with pytest.raises(ModelVersionError, match=r"^sample_rows is .* Give a list of rows"):
+        describe(model, name="m", sample_rows=rows)
+
+
+def test_what_train_leaves_out_is_as_the_contract_says(model):
+    manifest = describe_trained(model, None)
+    assert (manifest.name, manifest.metrics, manifest.content_types) == ("model", {}, ())
+    assert (manifest.n_features, manifest.allow_nan, manifest.sample_rows) == (None, True, ())
+
+
 def test_files_are_digested_whole_and_in_parts(model):
     digest = digest_file(model / "model.txt", part_size=4)
     assert (digest.size, len(digest.parts)) == (10, 3)
@@ -65,6 +84,13 @@ def test_a_huge_file_gets_parts_large_enough_for_s3s_10000():
 def test_an_empty_folder_is_no_model(tmp_path):
     with pytest.raises(ModelVersionError, match=r"^No model: "):
         describe(tmp_path, name="m")
+
+
+def test_a_file_is_told_from_a_folder_and_from_nothing(model):
+    with pytest.raises(ModelVersionError, match=r"^No model: .*/model\.txt is a file, not a folder\. Give"):
+        describe(model / "model.txt", name="m")
+    with pytest.raises(ModelVersionError, match=r"^No model: .*/nothing is not there"):
+        describe(model / "nothing", name="m")
 
 
 def test_links_are_refused(model):

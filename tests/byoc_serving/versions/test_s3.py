@@ -182,13 +182,18 @@ def test_an_object_that_is_too_short_is_no_broken_transfer(client_for):
     assert not isinstance(error.value, BrokenTransferError)
 
 
-def test_an_endpoint_that_is_not_there_is_told_with_the_remedies(monkeypatch):
+def test_an_endpoint_of_this_machine_that_is_not_there_is_told_without_advice_on_networks(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    with pytest.raises(
-        StorageError, match=r"^Endpoint unreachable: s3://bucket/p/x: .*input channel `model`"
-    ):
+    told = r"^Endpoint unreachable: s3://bucket/p/x: nobody answers at http://127\.0\.0\.1:9, on this machine"
+    with pytest.raises(StorageError, match=told):
         read_object(make_client(2), PLACE, "x", 10)
+
+
+def test_an_endpoint_elsewhere_that_is_not_there_is_told_with_the_remedies():
+    told = r"^Endpoint unreachable: s3://b: .*Check the network.*input channel `model`"
+    with pytest.raises(StorageError, match=told), explained("s3://b"):
+        raise exceptions.EndpointConnectionError(endpoint_url="https://s3.eu-west-1.amazonaws.com")
 
 
 def test_missing_credentials_are_told_with_the_remedies():

@@ -59,6 +59,7 @@ def describe(  # noqa: PLR0913 - one keyword for each thing a manifest says
         ModelVersionError: the folder is no model, or a value has no form in JSON; it says what to do.
     """
     check_name(name)
+    _require_folder(model_dir)
     _refuse_foreign_manifest(model_dir)
     manifest = Manifest(
         name=name,
@@ -71,7 +72,7 @@ def describe(  # noqa: PLR0913 - one keyword for each thing a manifest says
         content_types=tuple(content_types),
         n_features=None if n_features is None else int(n_features),
         allow_nan=bool(allow_nan),
-        sample_rows=tuple(_plain(list(sample_rows), "sample_rows")),
+        sample_rows=tuple(_plain(_rows(sample_rows), "sample_rows")),
         files=_entries(model_dir, part_size, check),
     )
     return replace(manifest, version=version_of(manifest))
@@ -107,6 +108,30 @@ def _libraries(given: Mapping[str, str] | Iterable[str] | None) -> dict[str, str
     if isinstance(given, Mapping):
         return dict(given)
     return installed_libraries(required_libraries(_REQUIREMENTS) if given is None else given)
+
+
+def _rows(given: Any) -> list[object]:  # noqa: ANN401 - what a user's train returns
+    """Return sample_rows one by one; of a DataFrame too, which by itself gives its columns.
+
+    Raises:
+        ModelVersionError: they are a dict or a string.
+    """
+    if isinstance(given, Mapping | str | bytes):
+        raise ModelVersionError(
+            f"sample_rows is {given!r:.80}, of which the rows are not known. Give a list of rows, each a "
+            "list of its columns' values, or a DataFrame."
+        )
+    return list(given.to_numpy() if hasattr(given, "to_numpy") else given)
+
+
+def _require_folder(model_dir: Path) -> None:
+    if model_dir.is_file():
+        raise ModelVersionError(
+            f"No model: {model_dir} is a file, not a folder. Give the folder with the model's files and no "
+            "others."
+        )
+    if not model_dir.is_dir():
+        raise ModelVersionError(f"No model: {model_dir} is not there. Train first, or name another folder.")
 
 
 def _refuse_foreign_manifest(model_dir: Path) -> None:

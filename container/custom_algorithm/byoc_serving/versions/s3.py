@@ -45,13 +45,16 @@ _REASONS = {
     "InvalidRange": "Wrong size: {uri} is shorter than its manifest says. Upload the version again.",
 }
 _NO_CREDENTIALS = (
-    "No credentials: AWS gave none for {uri} ({error}). On a laptop run aws configure, or set AWS_PROFILE or "
-    "AWS_ACCESS_KEY_ID. Give a training job a role; under network isolation pass the model as the input "
-    "channel `model`."
+    "No credentials: AWS gave none for {uri} ({error}). In a shell: aws configure, AWS_PROFILE, or the "
+    "environment of a local SageMaker. In a training job: a role, or the input channel `model`."
 )
 _UNREACHABLE = (
-    "Endpoint unreachable: {uri}: {error} Check the network, the VPC's S3 endpoint and AWS_ENDPOINT_URL; "
-    "under network isolation pass the model as the input channel `model`."
+    "Endpoint unreachable: {uri}: {error}. Check the network, and the VPC's S3 endpoint; under network "
+    "isolation pass the model as the input channel `model`."
+)
+_NOBODY_HERE = (
+    "Endpoint unreachable: {uri}: nobody answers at {url}, on this machine. Start what is to answer, or "
+    "lead AWS_ENDPOINT_URL elsewhere."
 )
 
 
@@ -158,6 +161,11 @@ def _is_ip_address(host: str) -> bool:
     return True
 
 
+def _is_here(host: str) -> bool:
+    """Return whether a host is this machine."""
+    return host == "localhost" or (_is_ip_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
 def read_object(client: "S3Client", location: Location, path: str, limit: int) -> bytes:
     """Return an object's content, of which at most `limit` + 1 bytes are read."""
     uri = location.uri + path
@@ -243,7 +251,10 @@ def _explain_failure(error: "BotoCoreError", uri: str) -> StorageError:
             | exceptions.ProxyConnectionError()
             | exceptions.SSLError()
         ):
-            return StorageError(_UNREACHABLE.format(uri=uri, error=error))
+            url = urlsplit(str(error.kwargs.get("endpoint_url", "")))
+            told = _NOBODY_HERE if _is_here(url.hostname or "") else _UNREACHABLE
+            at = f"{url.scheme}://{url.netloc}"
+            return StorageError(told.format(uri=uri, url=at, error=str(error).rstrip(".")))
         case exceptions.HTTPClientError() | exceptions.IncompleteReadError():
             return BrokenTransferError(f"Broken transfer: {uri}: {error}")
     return StorageError(f"S3 cannot be used: {uri}: {error}")
