@@ -6,7 +6,14 @@ from byoc.check.question import Sample
 
 _MOST_RECORDS = 50_000  # what is asked is whether the size gets in, not how many records a call can have
 _GARBAGE_BYTES = 4096
-_LINES = {"application/jsonlines", "application/x-jsonlines", "application/jsonl", "application/x-ndjson"}
+JSON_LINES = {
+    "application/json-lines",
+    "application/jsonl",
+    "application/jsonlines",
+    "application/ndjson",
+    "application/x-jsonlines",
+    "application/x-ndjson",
+}
 
 
 def kind_of(content_type: str) -> str:
@@ -17,7 +24,7 @@ def kind_of(content_type: str) -> str:
 def is_lines(content_type: str) -> bool:
     """Whether a body of that type is lines, one record each."""
     kind = kind_of(content_type)
-    return kind.startswith("text/") or kind in _LINES
+    return kind.startswith("text/") or kind in JSON_LINES
 
 
 def is_json(content_type: str) -> bool:

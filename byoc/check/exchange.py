@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import re
 import select
 import socket
 import time
@@ -18,6 +19,8 @@ Dial = Callable[[], socket.socket]
 
 CALL_S = 60.0  # what SageMaker waits for an answer to /invocations
 _SHOWN = 200
+_LOOKED_AT = 4096
+_MARKUP = re.compile(r"<head\b.*?</head>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
 _STUCK_S = 1.0  # how long nothing more of a request is taken before an answer that is there is read
 _LONGEST_ANSWER = 256 * 1024 * 1024
 _HTTP_1_1 = 11
@@ -57,7 +60,10 @@ class Answer:
 
     def __str__(self) -> str:
         """The status, and the begin of the body on one line, to end a sentence with."""
-        text = " ".join(self.body[: 4 * _SHOWN].decode(errors="replace").split())
+        text = self.body[:_LOOKED_AT].decode(errors="replace")
+        if text.lstrip().startswith("<"):
+            text = _MARKUP.sub(" ", text)
+        text = " ".join(text.split())
         shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
         return f"{self.status} {shown}".strip().rstrip(".")
 

@@ -95,7 +95,7 @@ def _of_folder(folder: Folder) -> Facts:
     build = build_of(folder.folder.resolve())
     recipe = build.recipe
     here = {} if build.context else {"PATH": f"{PROGRAM}:{SYSTEM_PATH}"}  # as byoc runs it
-    text = (build.context / "Dockerfile").read_text() if build.context else ""
+    text = (build.context / "Dockerfile").read_text(errors="replace") if build.context else ""
     return Facts(
         entrypoint=recipe.entrypoint,
         command=recipe.command,

@@ -4,14 +4,11 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 
+from byoc.check.bodies import JSON_LINES, kind_of
 from byoc.check.question import Sample
 
 _OF_LINES = {
-    "application/json-lines",
-    "application/jsonlines",
-    "application/ndjson",
-    "application/x-jsonlines",
-    "application/x-ndjson",
+    *JSON_LINES,
     "text/csv",
     "text/libsvm",
     "text/tab-separated-values",
@@ -21,7 +18,7 @@ _OF_LINES = {
 
 def are_lines(sample: Sample) -> bool:
     """Whether SplitType=Line can split such a request."""
-    return sample.content_type.partition(";")[0].strip().lower() in _OF_LINES and bool(lines_of(sample.body))
+    return kind_of(sample.content_type) in _OF_LINES and bool(lines_of(sample.body))
 
 
 def lines_of(body: bytes) -> list[bytes]:

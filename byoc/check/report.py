@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import textwrap
 from collections.abc import Sequence
 from typing import TextIO
@@ -13,6 +15,15 @@ from byoc.check.summary import ends_well, summary
 from byoc.check.verdict import Outcome
 
 _WIDTH = 100
+_NARROWEST = 60
+_SEEN_COLUMN = 30  # where what was seen stands, and goes on
+_NOTE_COLUMN = 13
+_LOG_INDENT = 7
+# What a terminal obeys, with all that belongs to it; and what XML cannot have.
+_OBEYED = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+_NOT_IN_XML = re.compile(r"[\ud800-\udfff\ufffe\uffff]")
 _SIGNS = {Outcome.PASS: "✓", Outcome.FAIL: "✗", Outcome.WARN: "!", Outcome.UNTESTED: "-"}
 _PLAIN_SIGNS = {Outcome.PASS: "ok", Outcome.FAIL: "FAIL", Outcome.WARN: "warn", Outcome.UNTESTED: "?"}
 _COLOURS = {
@@ -28,18 +39,25 @@ _CLEAR_LINE = "\r\033[K"
 class Report:
     """Writes each result as it comes, what goes on between them on a terminal alone."""
 
-    def __init__(self, out: TextIO, width: int = _WIDTH) -> None:
+    def __init__(self, out: TextIO) -> None:
         self._out = out
         self._inline = out.isatty() and os.environ.get("TERM") != "dumb"
+        columns = shutil.get_terminal_size((_WIDTH, 24)).columns if self._inline else _WIDTH
+        self._width = max(_NARROWEST, min(_WIDTH, columns))
         self._coloured = self._inline and "NO_COLOR" not in os.environ
-        self._width = width
         self._part: Part | None = None
+        self._rule = ""
+
+    def begin(self, rule: str) -> None:
+        """Say which rule is tested now."""
+        self._rule = rule
+        self.progress("")
 
     def progress(self, text: str) -> None:
         """Say what is going on."""
         if self._inline:
-            self._out.write(f"{_CLEAR_LINE}  {text[: self._width - 3]}")
-            self._out.flush()
+            said = " ".join(plain(f"{self._rule} {text}").split())
+            self._write(f"{_CLEAR_LINE}     {said[: self._width - 6]}")
 
     def show(self, result: Result) -> None:
         """Write a result; one that is not a pass with why it matters, how to mend it, and AWS's page."""
@@ -49,8 +67,11 @@ class Report:
             self._line(f"{rule.part.value}")
         sign = (_SIGNS if self._inline else _PLAIN_SIGNS)[verdict.outcome]
         head = f"{sign:<4} {rule.id:<24}"
-        first, *rest = verdict.seen.splitlines() or [""]
-        self._line(f"{self._colour(verdict.outcome, head)} {first}", *(f"       {line}" for line in rest))
+        first, *rest = plain(verdict.seen).splitlines() or [""]
+        begin, *more = self._wrapped(first, _SEEN_COLUMN)
+        self._line(f"{self._colour(verdict.outcome, head)} {begin.lstrip()}", *more)
+        for line in rest:  # of a log, with indents of its own
+            self._line(*self._wrapped(line, _LOG_INDENT))
         if verdict.outcome in (Outcome.FAIL, Outcome.WARN):
             self._note("must", rule.says)
             self._note("why", rule.why)
@@ -59,21 +80,41 @@ class Report:
 
     def end(self, results: Sequence[Result]) -> None:
         """Write the summary."""
-        self._line("", *textwrap.wrap(summary(results), self._width))
+        self._line("", *self._wrapped(summary(results), 0))
 
     def _note(self, name: str, text: str) -> None:
-        wrapped = textwrap.wrap(text, self._width - 12, break_long_words=False, break_on_hyphens=False) or [
-            ""
-        ]
-        self._line(f"       {name:<5} {wrapped[0]}", *(f"             {line}" for line in wrapped[1:]))
+        begin, *more = self._wrapped(plain(text), _NOTE_COLUMN)
+        self._line(f"{'':{_LOG_INDENT}}{name:<5} {begin.lstrip()}", *more)
+
+    def _wrapped(self, text: str, column: int) -> list[str]:
+        """Return a text's lines from some column on; paths and URLs stay whole."""
+        indent = " " * column
+        return textwrap.wrap(
+            text,
+            self._width,
+            initial_indent=indent,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
 
     def _line(self, *lines: str) -> None:
         for line in lines:
-            self._out.write(f"{_CLEAR_LINE if self._inline else ''}{line}\n")
+            self._write(f"{_CLEAR_LINE if self._inline else ''}{line}\n")
+
+    def _write(self, text: str) -> None:
+        """Write what the output's encoding has, and ? for what it has not."""
+        encoding = self._out.encoding or "utf-8"
+        self._out.write(text.encode(encoding, "replace").decode(encoding))
         self._out.flush()
 
     def _colour(self, outcome: Outcome, text: str) -> str:
         return f"{_COLOURS[outcome]}{text}{_END}" if self._coloured else text
+
+
+def plain(text: str) -> str:
+    """Return a text without what terminals obey and XML cannot have, such as the colours of a log."""
+    return _NOT_IN_XML.sub("?", _OBEYED.sub("", text))
 
 
 def as_json(target: str, results: Sequence[Result]) -> str:
@@ -108,7 +149,7 @@ def as_junit(target: str, results: Sequence[Result]) -> str:
     outcomes = [result.verdict.outcome for result in results]
     suite = ET.Element(
         "testsuite",
-        name=f"byoc check {target}",
+        name=plain(f"byoc check {target}"),
         tests=str(len(results)),
         failures=str(outcomes.count(Outcome.FAIL)),
         skipped=str(outcomes.count(Outcome.UNTESTED)),
@@ -123,10 +164,11 @@ def as_junit(target: str, results: Sequence[Result]) -> str:
             name=result.rule.id,
             time=f"{result.seconds:.3f}",
         )
-        seen = _xml(verdict.seen)
+        seen = plain(verdict.seen)
         if verdict.outcome is Outcome.FAIL:
-            mend = f"{seen}\n{result.rule.why}\n{verdict.mend or result.rule.mend}\n{result.rule.source}"
-            ET.SubElement(case, "failure", message=seen).text = mend
+            mend = plain(verdict.mend or result.rule.mend)
+            told = f"{seen}\n{result.rule.why}\n{mend}\n{result.rule.source}"
+            ET.SubElement(case, "failure", message=seen).text = told
         elif verdict.outcome is Outcome.UNTESTED:
             ET.SubElement(case, "skipped", message=seen)
         else:
@@ -134,8 +176,3 @@ def as_junit(target: str, results: Sequence[Result]) -> str:
             ET.SubElement(case, name).text = seen
     ET.indent(suite)
     return ET.tostring(suite, encoding="unicode", xml_declaration=True)
-
-
-def _xml(text: str) -> str:
-    """Return a text without the characters that XML cannot have, such as those of colours in a log."""
-    return "".join(char for char in text if char in "\t\n\r" or char >= " ")

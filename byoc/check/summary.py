@@ -7,18 +7,34 @@ from byoc.check.run import Result
 from byoc.check.verdict import Outcome
 
 _STARTS = "serve-starts"
+# Without these it does not start on SageMaker, though it may here.
+_NEEDED = {
+    _STARTS,
+    "image-architecture",
+    "image-manifest",
+    "listens-on-all",
+    "model-read-only",
+    "shm-64mb",
+}
+_OF = {
+    Part.IMAGE: "The image",
+    Part.TRAIN: "Training",
+    Part.SERVE: "Serving",
+    Part.BATCH: "Batch transform",
+    Part.MULTI_MODEL: "Multi-model endpoints",
+    Part.SERVERLESS: "Serverless endpoints",
+}
 
 
 def summary(results: Sequence[Result]) -> str:
     """Return whether SageMaker will start it, and what will not work, in sentences with the rules' ids."""
-    sentences = [_first(results)]
     faults = [result for result in results if result.verdict.outcome is Outcome.FAIL]
-    faults = [result for result in faults if result.rule.id != _STARTS]
-    for part in Part:
-        wrong = [result for result in faults if result.rule.part is part]
-        if wrong:
-            clauses = "; ".join(f"{result.rule.so} ({result.rule.id})" for result in wrong)
-            sentences.append(f"{_OF[part]}: {clauses}.")
+    stopping = [result for result in faults if result.rule.id in _NEEDED]
+    others = [result for result in faults if result not in stopping]
+    sentences = [f"SageMaker will not start this: {_told(stopping)}." if stopping else _first(results)]
+    for part, name in _OF.items():
+        wrong = [result for result in others if result.rule.part is part]
+        sentences += [f"{name}: {_told(wrong)}."] if wrong else []
     doubts = sum(result.verdict.outcome is Outcome.WARN for result in results)
     if doubts:
         sentences.append(f"{doubts} {'warning' if doubts == 1 else 'warnings'} above.")
@@ -33,20 +49,22 @@ def ends_well(results: Sequence[Result]) -> bool:
     return not any(result.verdict.outcome is Outcome.FAIL for result in results)
 
 
-_OF = {
-    Part.IMAGE: "The image",
-    Part.TRAIN: "Training",
-    Part.SERVE: "Serving",
-    Part.BATCH: "Batch transform",
-    Part.MULTI_MODEL: "Multi-model endpoints",
-    Part.SERVERLESS: "Serverless endpoints",
-}
+def _told(faults: Sequence[Result]) -> str:
+    """Return what will happen, each thing once, with the rules that say so."""
+    ids: dict[str, list[str]] = {}
+    for fault in faults:
+        ids.setdefault(fault.rule.so, []).append(fault.rule.id)
+    return "; ".join(f"{so} ({', '.join(rules)})" for so, rules in ids.items())
 
 
 def _first(results: Sequence[Result]) -> str:
-    start = next((result for result in results if result.rule.id == _STARTS), None)
-    if start is not None and start.verdict.outcome is Outcome.FAIL:
-        return f"SageMaker will not start this: {start.rule.so}."
-    if start is not None and start.verdict.outcome is not Outcome.UNTESTED:
-        return "SageMaker will start this." if ends_well(results) else "SageMaker will start this, but:"
-    return "" if not ends_well(results) else "Nothing that was tested failed."
+    """Begin the summary of results none of which keeps it from starting."""
+    is_fine = ends_well(results)
+    known = {result.rule.id for result in results if result.verdict.outcome is not Outcome.UNTESTED}
+    if _STARTS in known:
+        return (
+            "SageMaker will start this." if is_fine else "SageMaker will start this, but not all will work."
+        )
+    if not known:
+        return "Nothing was tested."
+    return "Nothing that was tested failed." if is_fine else ""

@@ -32,6 +32,11 @@ class CannotTestError(ByocError):
     """A rule cannot be tested here; the message says why, and what would make it possible."""
 
 
+def capital(sentence: str) -> str:
+    """Return a sentence with a capital as its first letter."""
+    return sentence[:1].upper() + sentence[1:]
+
+
 def passed(seen: str) -> Verdict:
     """SageMaker will be content."""
     return Verdict(Outcome.PASS, seen)

@@ -88,6 +88,14 @@ def hears(pid: int, number: int) -> bool:
     return any(int(fields[mask], 16) >> (number - 1) & 1 for mask in ("SigBlk", "SigCgt"))
 
 
+def executable(pid: int) -> str:
+    """Return the name of the file that a process executes, whatever it calls itself; "" where unknown."""
+    try:
+        return (_PROC / str(pid) / "exe").readlink().name
+    except OSError:  # it has ended, or is another user's
+        return ""
+
+
 def listens_at(pid: int, port: int) -> set[str]:
     """Return the addresses on which a port is listened at in the network of a process, such as "0.0.0.0"."""
     return {address for address, at, state, _ in _sockets(pid) if at == port and state == _LISTENS}

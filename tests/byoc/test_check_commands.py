@@ -60,7 +60,7 @@ def test_a_bad_one_ends_with_1_and_with_what_to_do(tmp_path):
     assert "no such thing" in said
     assert re.search(r"^ +mend +\S", said, re.MULTILINE)
     assert re.search(r"^ +see +https://docs.aws.amazon.com/", said, re.MULTILINE)
-    assert "SageMaker will not start this: no endpoint becomes InService." in said
+    assert "SageMaker will not start this: no endpoint becomes InService (serve-starts)." in said
 
 
 def test_json_to_stdout_is_all_that_is_there():

@@ -5,7 +5,7 @@ from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
 from byoc.check.serving import NotServingError
-from byoc.check.verdict import CannotTestError, Verdict, passed, warned
+from byoc.check.verdict import CannotTestError, Verdict, capital, passed, warned
 from byoc.runtime.images import Folder
 from byoc.runtime.spec import Confinement
 
@@ -38,16 +38,12 @@ def _without(lab: Lab, confinement: Confinement, circumstances: str) -> Verdict:
             try:
                 answer = server.invoke(sample)
             except CannotTestError as error:
-                return warned(f"{_capital(circumstances)} it became ready, but did not answer: {error}.")
+                return warned(f"{capital(circumstances)} it became ready, but did not answer: {error}.")
     except NotServingError as error:
-        return warned(f"{_capital(circumstances)}: {error}")
+        return warned(f"{capital(circumstances)}: {error}")
     if not answer.is_good:
-        return warned(f"{_capital(circumstances)} it became ready, and /invocations answered {answer}.")
+        return warned(f"{capital(circumstances)} it became ready, and /invocations answered {answer}.")
     return passed(f"It became ready {circumstances}, and answered {answer.status}.")
-
-
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"
 
 
 RULES = (

@@ -11,24 +11,25 @@ from byoc.check import sources
 from byoc.check.exchange import BrokenCallError
 from byoc.check.flight import Flight, calls_in_flight, calls_without_pause, wait_until
 from byoc.check.lab import Lab
-from byoc.check.load import Load
+from byoc.check.load import Load, crowd
 from byoc.check.question import Sample
 from byoc.check.rule import Part, Rule
 from byoc.check.serving import Server
 from byoc.check.signals import send
-from byoc.check.verdict import Outcome, Verdict, failed, passed, warned
+from byoc.check.verdict import CannotTestError, Outcome, Verdict, capital, failed, passed, warned
 from byoc.runtime.procfs import Running, hears
 from byoc.runtime.program import GRACE_S
 
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _CLIENTS = 8
 _CALL_S = 30.0
+_LONGEST_CALL_S = 20.0  # one that takes longer may not end in time, whatever the program does
 _HEARD_S = 0.3  # in which SIGTERM has come to everybody whom it comes to
 _MOST_KINDS = 5
 _BROKEN_S = 10.0
 _START_TIMES = 2
 _LOOKS, _LOOK_S, _PAUSE_S = 2, 0.5, 1.0
-_ASKED_S = 5.0
+_ASKED_S = 5.0  # in which a call is answered that has no other before it, unless it usually takes longer
 
 _TOLD_WORDS = 3  # of a command line; further ones have paths and numbers that differ from run to run
 
@@ -60,6 +61,24 @@ class Fall:
         return passed(f"when {self.victim} was killed, it served again")
 
 
+@dataclass(frozen=True)
+class _Usual:
+    """What is called after a fall, if anything is, and how long one such call took before it."""
+
+    sample: Sample | None
+    call_s: float
+
+    @property
+    def clients(self) -> int:
+        """How many call at once."""
+        return crowd(_CLIENTS, self.call_s)
+
+    @property
+    def patience_s(self) -> float:
+        """How long the last of them is waited for: one process may have to answer all, and load first."""
+        return _ASKED_S + 2 * self.clients * self.call_s
+
+
 def sigterm_idle(lab: Lab) -> Verdict:
     """How long it takes to end when nothing is to be done."""
     lab.server().running  # noqa: B018 - raises where it is somebody else's
@@ -81,14 +100,22 @@ def sigterm_idle(lab: Lab) -> Verdict:
 
 def sigterm_loses_nothing(lab: Lab) -> Verdict:
     """What becomes of calls that were under way at a SIGTERM."""
-    lab.good_answer()
-    frozen = _of_several(lambda: _ended_with_calls(lab))
+    call_s = lab.good_answer().seconds
+    if call_s > _LONGEST_CALL_S:
+        raise CannotTestError(
+            f"A call takes {call_s:.0f} s, and after SIGTERM there are {GRACE_S['serve']:g} s: give a "
+            "request that is answered sooner."
+        )
+    clients = crowd(_CLIENTS, call_s)
+    frozen = _of_several(lambda: _ended_with_calls(lab, clients))
     if not frozen.losses:
-        return passed(f"{frozen.kept} calls were under way at SIGTERM, and all were answered.")
+        told = len(frozen.answers) - frozen.kept
+        later = f", {told} of them that they are to come again" if told else ""
+        return passed(f"{len(frozen.answers)} calls were under way at SIGTERM, and all were answered{later}.")
     seen = _told(frozen)
-    if frozen.accepted >= _CLIENTS:  # by a process that was not frozen, and could hear the SIGTERM
+    if frozen.accepted >= clients:  # by a process that was not frozen, and could hear the SIGTERM
         return failed(seen)
-    if _of_several(lambda: _ended_under_load(lab)).losses:
+    if _of_several(lambda: _ended_under_load(lab, clients)).losses:
         return failed(seen)
     return warned(f"{seen} Its process was too busy to read them; when it was not, none were.")
 
@@ -97,14 +124,13 @@ def crash_ends_container(lab: Lab) -> Verdict:
     """What becomes of the container as one of its processes is killed, each kind of process in turn."""
     lab.server().processes()
     falls = []
-    for fall in _falls(lab, lab.good_sample):
+    for fall in _falls(lab, _Usual(lab.good_sample, lab.first_answer().seconds if lab.good_sample else 0.0)):
         if fall.verdict.outcome is not Outcome.PASS:
             return fall.verdict
         falls.append(fall.verdict.seen)
     if not falls:
         return passed("It is a single process.")
-    seen = "; ".join(falls)
-    return passed(f"{seen[0].upper()}{seen[1:]}.")
+    return passed(f"{capital('; '.join(falls))}.")
 
 
 def _of_several(ends: Callable[[], Flight]) -> Flight:
@@ -113,21 +139,21 @@ def _of_several(ends: Callable[[], Flight]) -> Flight:
     return ends() if found.losses else found
 
 
-def _ended_with_calls(lab: Lab) -> Flight:
+def _ended_with_calls(lab: Lab, clients: int) -> Flight:
     """SIGTERM while no process that predicts can do anything."""
     with lab.serving() as server:
         main = server.processes()[:1]
-        with calls_in_flight(server, lab.sample, _CLIENTS, _CALL_S) as flight:
+        with calls_in_flight(server, lab.sample, clients, _CALL_S) as flight:
             send(main, signal.SIGTERM)
             time.sleep(_HEARD_S)
     return flight
 
 
-def _ended_under_load(lab: Lab) -> Flight:
+def _ended_under_load(lab: Lab, clients: int) -> Flight:
     """SIGTERM while calls are answered as ever."""
     with lab.serving() as server:
         main = server.processes()[:1]
-        with calls_without_pause(server, lab.sample, _CLIENTS, _CALL_S) as load:
+        with calls_without_pause(server, lab.sample, clients, _CALL_S) as load:
             load.call_no_more()
             flight = Flight(load, (), 0, len(load.answers), len(load.broken))
             send(main, signal.SIGTERM)
@@ -139,7 +165,7 @@ def _told(flight: Flight) -> str:
     return f"Of {lost + flight.kept} calls under way at SIGTERM, {lost} were lost: {flight.losses[0]}."
 
 
-def _falls(lab: Lab, sample: Sample | None) -> Iterator[Fall]:
+def _falls(lab: Lab, usual: _Usual) -> Iterator[Fall]:
     """Kill one process of each kind, in as few servers as possible."""
     done: set[_Kind] = set()
     known: set[_Kind] | None = None
@@ -153,7 +179,7 @@ def _falls(lab: Lab, sample: Sample | None) -> Iterator[Fall]:
                     return
                 done.add(ahead)
                 lab.progress(f"{_name(kinds[ahead])} is killed")
-                yield _fall(server, kinds[ahead], sample)
+                yield _fall(server, kinds[ahead], usual)
 
 
 def _kinds(processes: list[Running]) -> dict[_Kind, Running]:
@@ -172,15 +198,15 @@ def _name(one: Running) -> str:
     return " ".join([PurePosixPath(words[0]).name, *words[1:]]) if words else one.name
 
 
-def _fall(server: Server, victim: Running, sample: Sample | None) -> Fall:
+def _fall(server: Server, victim: Running, usual: _Usual) -> Fall:
     """Kill a process, and wait until the container has ended, or serves as before."""
     name = _name(victim)
     send([victim], signal.SIGKILL)
     process = server.running.process
-    give_up = time.monotonic() + _BROKEN_S + _START_TIMES * server.ready_s
+    give_up = time.monotonic() + _BROKEN_S + _START_TIMES * server.ready_s + _LOOKS * usual.patience_s
     looks = 0
     while True:
-        wrong = _wrong(server, sample)
+        wrong = _wrong(server, usual)
         if (status := process.poll()) is not None:
             return Fall(name, status)
         looks = 0 if wrong else looks + 1
@@ -191,7 +217,7 @@ def _fall(server: Server, victim: Running, sample: Sample | None) -> Fall:
         wait_until(lambda: process.poll() is not None, _PAUSE_S)
 
 
-def _wrong(server: Server, sample: Sample | None) -> str:
+def _wrong(server: Server, usual: _Usual) -> str:
     """Return what does not work, or ""; several clients call at once, so that each worker has to answer."""
     try:
         answer = server.ping()
@@ -199,9 +225,10 @@ def _wrong(server: Server, sample: Sample | None) -> str:
         return f"{error}"
     if not answer.is_good:
         return f"/ping answered {answer}"
+    sample = usual.sample
     if sample is None:
         return ""
-    with Load(lambda: server.invoke(sample, timeout_s=_ASKED_S), _CLIENTS) as load:
+    with Load(lambda: server.invoke(sample, timeout_s=usual.patience_s), usual.clients) as load:
         wait_until(lambda: bool(load.broken), _LOOK_S)
     bad = [f"/invocations answered {answer}" for answer in load.answers if not answer.is_good]
     return next(iter([*(reason for reason, _ in load.broken), *bad]), "")

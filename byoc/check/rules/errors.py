@@ -11,7 +11,7 @@ from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.serving import Server
-from byoc.check.verdict import CannotTestError, Outcome, Verdict, failed, passed, warned
+from byoc.check.verdict import CannotTestError, Outcome, Verdict, capital, failed, passed, warned
 
 _NONSENSE_TYPE = "application/x-nonsense"
 _NONSENSE_PATH = "/byoc-check-nonsense"
@@ -130,16 +130,16 @@ def judged(reply: Reply) -> Verdict:
     """Say what one mistake came to."""
     name, answer = reply.mistake.name, reply.answer
     if answer is None:
-        return failed(f"{_begun(name)} is not answered: {reply.why}.")
+        return failed(f"{capital(name)} is not answered: {reply.why}.")
     if answer.status >= 500:
-        return failed(f"{_begun(name)} is answered {answer}.")
+        return failed(f"{capital(name)} is answered {answer}.")
     if answer.blames_the_caller:
-        return passed(f"{_begun(name)} is answered {answer.status}.")
+        return passed(f"{capital(name)} is answered {answer.status}.")
     if answer.is_good and reply.mistake.can_be_good:
-        return passed(f"{_begun(name)} is answered {answer.status}: it does not mind.")
+        return passed(f"{capital(name)} is answered {answer.status}: it does not mind.")
     if answer.is_good and not answer.body.strip():
-        return passed(f"{_begun(name)} is answered {answer.status}, with nothing.")
-    return warned(f"{_begun(name)} is answered {answer}.")
+        return passed(f"{capital(name)} is answered {answer.status}, with nothing.")
+    return warned(f"{capital(name)} is answered {answer}.")
 
 
 def _blamed(lab: Lab, mistakes: list[Mistake]) -> Verdict:
@@ -209,10 +209,6 @@ def _garbled(lab: Lab) -> list[Mistake]:
         Mistake(f"garbage as {kind}", garbage(), sample.headers, can_be_good=kind in _ANY_BYTES),
         Mistake("half of the sample", half, sample.headers, can_be_good=not is_json(kind) or not half),
     ]
-
-
-def _begun(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
 
 
 _OUTAGE = "To SageMaker 5xx is the model's failure: Invocation5XXErrors, which alarms and rollbacks look at."

@@ -34,7 +34,8 @@ def logs_on_stdout(lab: Lab) -> Verdict:
     _call(lab, server)
     if wait_until(lambda: bool(server.log().strip()), _WRITTEN_S):
         lines = [line.strip() for line in server.log().splitlines() if line.strip()]
-        return passed(f"It wrote {len(lines)} lines, the last of them: {lines[-1][:80]}")
+        many = "1 line" if len(lines) == 1 else f"{len(lines):,} lines"
+        return passed(f"It wrote {many}, ending with: {lines[-1][:80]}")
     files = _files(server)
     if files:
         return failed(f"It wrote nothing to stdout and stderr, but to {', '.join(files)}.")
@@ -56,7 +57,7 @@ def logs_no_secrets(lab: Lab) -> Verdict:
         if any(value.encode() in answer.body for answer in answers):
             return failed(f"The value of the variable {name} is in an answer to a wrong call.")
     return passed(
-        f"After {len(answers)} wrong calls, its log and its answers have no value of {len(hidden)} secrets."
+        f"After {len(answers)} wrong calls, neither its log nor an answer has a value of {', '.join(hidden)}."
     )
 
 

@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass
 
 from byoc.check import sources
-from byoc.check.bodies import padded, sized
+from byoc.check.bodies import garbage, padded, sized
 from byoc.check.exchange import CALL_S, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
-from byoc.check.verdict import Verdict, failed, passed, warned
+from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
 
 _API_BYTES = 6_291_456  # API reference of InvokeEndpoint: the longest Body
 _FAQ_BYTES = 26_214_400  # hosting FAQ: 25 MB
@@ -26,11 +26,13 @@ class _Trial:
 
     Attributes:
         is_read: whether it got as far as the program that answers.
+        is_error: whether the answer is 5xx.
     """
 
     is_read: bool
     said: str
     seconds: float
+    is_error: bool = False
 
 
 def body_6mb(lab: Lab) -> Verdict:
@@ -46,6 +48,8 @@ def body_25mb(lab: Lab) -> Verdict:
 def _large_body(lab: Lab, size: int) -> Verdict:
     """Send a body full of records; where that takes too long, see whether one of that size does as such."""
     lab.good_answer()
+    if len(lab.sample.body) >= size:
+        return passed(f"The sample itself has {len(lab.sample.body):,} bytes, and is answered with 2xx.")
     lab.progress(f"a body of {size:,} bytes is sent")
     full, sparse = sized(lab.sample, size), padded(lab.sample, size)
     trial = _sent(lab, full)
@@ -59,6 +63,8 @@ def _large_body(lab: Lab, size: int) -> Verdict:
             "the sample once is.",
             "Call with fewer records at a time, or predict many at once.",
         )
+    if sparse is None and trial.is_error and _sent(lab, garbage()).is_error:
+        raise CannotTestError(f"{words}: {trial.said}; but so is any that is no {lab.sample.content_type}.")
     return failed(f"{words}: {trial.said}.")
 
 
@@ -70,7 +76,7 @@ def _sent(lab: Lab, body: bytes) -> _Trial:
         return _Trial(is_read=False, said=str(error), seconds=time.monotonic() - began)
     is_read = answer.status != _TOO_LARGE and answer.status < 500
     said = f"{answer.status}" if is_read else f"the answer is {answer}"
-    return _Trial(is_read, said, answer.seconds)
+    return _Trial(is_read, said, answer.seconds, is_error=answer.status >= 500)
 
 
 RULES = (

@@ -55,7 +55,7 @@ def ping_cold(lab: Lab) -> Verdict:
         again = _slowest(second.pings)
     if again is None:
         return passed(f"It took {slow.seconds:.1f} s once, and in a second start always less than 2 s.")
-    return failed(
+    return warned(  # SageMaker asks again, for minutes
         f"{again.at_s:.1f} s after the start somebody listened, and /ping took "
         f"{'more than ' if again.status == 0 else ''}{again.seconds:.1f} s."
     )

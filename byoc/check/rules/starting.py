@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from byoc.check import sources
+from byoc.check.exchange import BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
@@ -14,7 +15,9 @@ from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
 from byoc.runtime.readiness import PING_TIMEOUT_S
 
 _SLOW_START_S = 180.0  # serverless endpoints give no more
-_WATCHED_S = 2.5  # how long a model that never comes is waited for
+# How long a model that never comes is waited for: so long, and so often the time that it usually takes.
+_WATCHED_S, _START_TIMES = 2.5, 1.5
+_LONGEST_START_S = 30.0
 _OK = 200
 
 
@@ -55,7 +58,7 @@ def ping_while_loading(lab: Lab) -> Verdict:
     largest.unlink()
     os.mkfifo(largest)
     with lab.starting(ServeSetup(), stuck) as server:
-        pings = _watch(server)
+        pings = _watch(lab, server)
         hung = [
             ping for ping in pings if ping.connected and ping.status == 0 and ping.seconds >= PING_TIMEOUT_S
         ]
@@ -65,7 +68,9 @@ def ping_while_loading(lab: Lab) -> Verdict:
                 f"{PING_TIMEOUT_S:g} s: the model is loaded as /ping is answered."
             )
         early = [ping for ping in pings if ping.status == _OK]
-        return _early(lab, server, largest.name) if early else passed(_told(server))
+        if early:
+            return _early(lab, server, largest.name)
+        return passed(f"While {largest.name} could not be read: {_told(server)}")
 
 
 def ping_without_model(lab: Lab) -> Verdict:
@@ -73,10 +78,13 @@ def ping_without_model(lab: Lab) -> Verdict:
     _model_of(lab)
     sample = lab.sample
     with lab.starting(ServeSetup(), None) as server:
-        pings = _watch(server)
+        pings = _watch(lab, server)
         if not any(ping.status == _OK for ping in pings):
             return passed(f"With an empty /opt/ml/model: {_told(server)}")
-        answer = server.invoke(sample)
+        try:
+            answer = server.invoke(sample)
+        except BrokenCallError as error:
+            return failed(f"With an empty /opt/ml/model /ping answered 200, and a call not: {error}.")
         if answer.is_good:
             return passed("It answers without a model.")
         return failed(f"With an empty /opt/ml/model /ping answered 200, and /invocations {answer}.")
@@ -99,10 +107,17 @@ def _early(lab: Lab, server: Server, name: str) -> Verdict:
     return failed(f"/ping answered 200 while {name} could not be read, and a call was answered {answer}.")
 
 
-def _watch(server: Server) -> list[Ping]:
-    """Ask for /ping for some seconds, until a 200, or until it has ended; return what came."""
+def _watch(lab: Lab, server: Server) -> list[Ping]:
+    """Ask for /ping until a 200, until it has ended, or for longer than it usually takes; return what came.
+
+    Raises:
+        CannotTestError: that would be too long.
+    """
+    usual_s = lab.server().ready_s
+    if usual_s > _LONGEST_START_S and not lab.question.thorough:
+        raise CannotTestError(f"It takes {usual_s:.0f} s to start: with --all it is started again for this.")
     with suppress(NotServingError):
-        server.wait_until_ready(_WATCHED_S, lambda _text: None)
+        server.wait_until_ready(_WATCHED_S + _START_TIMES * usual_s, lab.progress)
     return server.pings
 
 

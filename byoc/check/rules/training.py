@@ -37,6 +37,10 @@ def completes(lab: Lab) -> Verdict:
         return failed(str(error))
     if run.status == 0:
         return passed(f"It ended with status 0 after {run.seconds:.1f} s.")
+    if run.status is None:
+        raise CannotTestError(
+            f"It {run.ended}. Give it longer, --patience SECONDS, or hyperparameters that take less."
+        )
     failure = f" with /opt/ml/output/failure {_short(run.failure)!r}" if run.failure else ""
     return failed(f"It {run.ended}{failure}{run.tail()}")
 

@@ -1,0 +1,49 @@
+"""What the results mean, in words."""
+
+import pytest
+
+from byoc.check.run import Result
+from byoc.check.summary import summary
+from byoc.check.table import RULES
+from byoc.check.verdict import failed, passed, untested, warned
+
+_STARTS = ("serve-starts", passed(""))
+
+
+def said(*verdicts):
+    rules = {rule.id: rule for rule in RULES}
+    return summary([Result(rules[name], verdict, 0.0) for name, verdict in verdicts])
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ([], "Nothing was tested."),
+        ([("train-completes", untested(""))], "Nothing was tested. 1 could not be tested: "),
+        ([_STARTS, ("keep-alive", warned(""))], "SageMaker will start this. 1 warning above."),
+        ([("train-completes", passed(""))], "Nothing that was tested failed."),
+        (
+            [_STARTS, ("body-6mb", failed("")), ("chunked-request", failed(""))],
+            (
+                "SageMaker will start this, but not all will work. "
+                "Serving: calls with bodies of 6 MB fail (body-6mb). "
+                "Batch transform: transform jobs with MaxPayloadInMB=0 fail"
+            ),
+        ),
+        ([("train-completes", failed(""))], "Training: training jobs fail (train-completes)."),
+    ],
+)
+def test_what_works_and_what_does_not_is_told_by_part(verdicts, expected):
+    assert said(*verdicts).startswith(expected)
+
+
+@pytest.mark.parametrize("name", ["image-architecture", "model-read-only", "listens-on-all", "shm-64mb"])
+def test_what_starts_here_alone_is_not_said_to_start_on_sagemaker(name):
+    assert said(_STARTS, (name, failed(""))).startswith("SageMaker will not start this: ")
+
+
+def test_one_consequence_of_several_rules_is_told_once():
+    told = said(("serve-starts", failed("")), ("listens-on-all", failed("")))
+    assert told == (
+        "SageMaker will not start this: no endpoint becomes InService (serve-starts, listens-on-all)."
+    )
