@@ -9,7 +9,6 @@ which takes more of the cores for itself.
 import argparse
 import asyncio
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -24,6 +23,7 @@ from typing import Any
 
 import boto3
 
+from bench.contest import wrk
 from byoc.local.hosting.connection import Connection
 from byoc.local.instance import Instance
 from byoc.local.launch import Asked, embedded
@@ -51,7 +51,6 @@ uvicorn.run(
     access_log=False, log_level="error",
 )
 """
-LUA = 'wrk.method = "POST"\nwrk.body = {body}\n{headers}\n'
 
 
 @dataclass(frozen=True)
@@ -180,41 +179,36 @@ def wait_for(target: Target) -> None:
     give_up = time.monotonic() + 20
     while time.monotonic() < give_up:
         try:
-            if load(target, 1, 0.1, by_wrk=False).per_second:
+            if load(target, 1, 0.1, use_wrk=False).per_second:
                 return
         except OSError:
             time.sleep(0.05)
     raise TimeoutError(f"{target.name} does not answer at {target.host}:{target.port}")
 
 
-def load(target: Target, connections: int, seconds: float, by_wrk: bool | None = None) -> Reading:
+def load(target: Target, connections: int, seconds: float, *, use_wrk: bool = True) -> Reading:
     """Call a target over so many connections for so many seconds."""
-    wrk = shutil.which("wrk") if by_wrk is None else None
-    return by_process(wrk, target, connections, seconds) if wrk else by_asyncio(target, connections, seconds)
+    if use_wrk and shutil.which("wrk"):
+        return by_wrk(target, connections, seconds)
+    return by_asyncio(target, connections, seconds)
 
 
-def by_process(wrk: str, target: Target, connections: int, seconds: float) -> Reading:
+def by_wrk(target: Target, connections: int, seconds: float) -> Reading:
     """Load by wrk.
 
     Raises:
         RuntimeError: a call failed.
     """
     with tempfile.TemporaryDirectory(prefix="byoc-bench-") as folder:
-        script = Path(folder) / "post.lua"
-        headers = {"Content-Type": "text/csv", **target.headers}
-        lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
-        script.write_text(LUA.format(body=f'"{BODY.decode().strip()}\\n"', headers=lines))
+        body = Path(folder) / "body"
+        body.write_bytes(BODY)
         url = f"http://{target.host}:{target.port}{target.path}"
-        options = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "-s", str(script)]
-        told = subprocess.run([wrk, *options, url], check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in told or "Socket errors" in told:
-        raise RuntimeError(f"calls failed:\n{told}")
-    latency = re.search(r"50%\s+([0-9.]+)(us|ms|s)\b", told)
-    rate = re.search(r"Requests/sec:\s+([0-9.]+)", told)
-    if latency is None or rate is None:
-        raise RuntimeError(f"this is not wrk's report:\n{told}")
-    in_ms = {"us": 0.001, "ms": 1.0, "s": 1000.0}[latency[2]]
-    return Reading(float(latency[1]) * in_ms, float(rate[1]))
+        outcome = wrk.load(
+            wrk.Shot(url, body, "text/csv", target.headers), connections, max(1, round(seconds))
+        )
+    if outcome.failures:
+        raise RuntimeError(f"{outcome.failures} calls to {target.name} failed")
+    return Reading(outcome.p50_ms, outcome.per_second)
 
 
 def by_asyncio(target: Target, connections: int, seconds: float) -> Reading:

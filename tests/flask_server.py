@@ -1,5 +1,6 @@
-"""Runs the Flask app behind a real WSGI server on loopback, for the tests."""
+"""Runs the Flask app on loopback, behind either of the doors, for the tests."""
 
+import asyncio
 import contextlib
 import dataclasses
 import http.client
@@ -9,8 +10,10 @@ import textwrap
 import threading
 from dataclasses import dataclass
 
+import uvloop
 from werkzeug.serving import make_server
 
+from byoc_serving.door.turns import Door, Turns
 from byoc_serving.versions.manifest import Manifest, manifest_bytes, version_of
 
 ECHO = """
@@ -99,6 +102,54 @@ class Caller:
         return self.request("POST", "/invocations", pieces, chunked=True, Transfer_Encoding="chunked")
 
 
+class UnwatchedSlot:
+    """A worker's slot that nobody looks at."""
+
+    def begin(self, _request_id, _inference_id=None):
+        return 0
+
+    def end(self, _place):
+        pass
+
+    def work(self):
+        pass
+
+    def rest(self):
+        pass
+
+
+@contextlib.contextmanager
+def fast_serving(app, **settings):
+    """Serve our app through the fast door, in a thread; yield its Caller."""
+    loop = uvloop.new_event_loop()
+    door = Door(
+        invocations=app.extensions["invocations"],
+        application=app,
+        **{
+            "slot": UnwatchedSlot(),
+            "after": lambda: None,
+            "most_waiting": 1000,
+            "most_bytes": app.config["MAX_CONTENT_LENGTH"],
+            "wait_s": 0.0,
+            "address": ("127.0.0.1", 8080),
+        }
+        | settings,
+    )
+    turns = Turns(door, loop.call_soon, loop.call_later)
+    server = loop.run_until_complete(loop.create_server(turns.connection, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield Caller(server.sockets[0].getsockname()[1])
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        turns.close_quiet_connections(0)
+        loop.run_until_complete(asyncio.sleep(0.01))
+        loop.close()
+
+
 @contextlib.contextmanager
 def serving(app):
     """Serve a WSGI app in a thread; yield its Caller."""
@@ -111,3 +162,6 @@ def serving(app):
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+DOORS = {"flask": serving, "fast": fast_serving}

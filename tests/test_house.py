@@ -61,6 +61,23 @@ def test_the_library_imports_neither_the_programs_nor_apps(path):
         ("formats", {"errors"}),
         ("versions", {"errors", "settings", "stopping"}),
         ("supervision", {"errors", "logs", "messages", "settings", "versions"}),
+        # What serves: it stands above all the others, and only gunicorn, by name, above it.
+        (
+            "door",
+            {
+                "call_log",
+                "calls",
+                "errors",
+                "invocation",
+                "logs",
+                "messages",
+                "settings",
+                "supervision",
+                "threads",
+                "versions",
+                "warming",
+            },
+        ),
     ],
 )
 def test_the_rooms_of_the_library_know_only_what_lies_below_them(room, others):

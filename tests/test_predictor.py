@@ -13,7 +13,7 @@ import pytest
 
 from byoc_serving.messages import too_large_message
 from byoc_serving.settings import Settings
-from flask_server import ECHO, Caller, apps_with, own_imports, serving, write_manifest
+from flask_server import DOORS, ECHO, Caller, apps_with, own_imports, write_manifest
 from predictor import create_app
 from processes import eventually
 from serving import free_port, program_with
@@ -21,24 +21,29 @@ from serving import free_port, program_with
 MEGABYTE = 1024 * 1024
 
 
-@contextlib.contextmanager
-def predictor(folder, script=ECHO, **settings):
-    """Serve an inference script under a real WSGI server; yield its Caller."""
-    (folder / "ml" / "model").mkdir(parents=True, exist_ok=True)
-    with own_imports():
-        app = create_app(Settings(base_dir=folder / "ml", apps_dir=apps_with(folder, script), **settings))
-        with serving(app) as caller:
-            yield caller
+@pytest.fixture(scope="module", params=DOORS)
+def predictor(request):
+    """A function that serves an inference script through a door, in a with block that has its Caller."""
+
+    @contextlib.contextmanager
+    def serve(folder, script=ECHO, **settings):
+        (folder / "ml" / "model").mkdir(parents=True, exist_ok=True)
+        with own_imports():
+            app = create_app(Settings(base_dir=folder / "ml", apps_dir=apps_with(folder, script), **settings))
+            with DOORS[request.param](app) as caller:
+                yield caller
+
+    return serve
 
 
 @pytest.fixture(scope="module")
-def echo(tmp_path_factory):
+def echo(predictor, tmp_path_factory):
     with predictor(tmp_path_factory.mktemp("echo"), max_payload_mb=1) as caller:
         yield caller
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory):
+def strict(predictor, tmp_path_factory):
     """A model version of two columns that takes no missing values."""
     folder = tmp_path_factory.mktemp("strict")
     write_manifest(folder / "ml" / "model", allow_nan=False)
@@ -222,7 +227,7 @@ def test_a_body_up_to_the_limit_is_taken_in_one_piece_or_in_chunks(echo):
     assert (chunks.status, chunks.body) == (200, b"[[1.0,2.0]]")
 
 
-def test_a_limit_of_0_is_none(tmp_path):
+def test_a_limit_of_0_is_none(predictor, tmp_path):
     with predictor(tmp_path, max_payload_mb=0) as caller:
         got = caller.invoke(b'"' + b"x" * 30 * MEGABYTE + b'"')
         assert (got.status, len(got.body)) == (200, 30 * MEGABYTE + 2)
@@ -230,7 +235,7 @@ def test_a_limit_of_0_is_none(tmp_path):
 
 @pytest.mark.parametrize("act", ["raise ValueError('secret')", "import sys; sys.exit('secret')"])
 @pytest.mark.bad_input
-def test_user_code_that_raises_is_500_with_an_id_and_no_traceback(tmp_path, act, caplog):
+def test_user_code_that_raises_is_500_with_an_id_and_no_traceback(predictor, tmp_path, act, caplog):
     with predictor(tmp_path, f"def model_fn(d): return {{}}\ndef predict_fn(data, model): {act}\n") as caller:
         got = caller.invoke("[[1]]", X_Request_Id="request-7")
     assert got.status == 500
@@ -243,7 +248,7 @@ def test_user_code_that_raises_is_500_with_an_id_and_no_traceback(tmp_path, act,
 
 
 @pytest.mark.parametrize("given", [None, "with spaces and <tags>", "x" * 200])
-def test_a_request_without_a_proper_id_is_given_one(tmp_path, given):
+def test_a_request_without_a_proper_id_is_given_one(predictor, tmp_path, given):
     with predictor(tmp_path, "def model_fn(d): return {}\ndef predict_fn(data, model): 1 / 0\n") as caller:
         assert len(caller.invoke("[[1]]", X_Request_Id=given).error["id"]) == 32
 
@@ -290,7 +295,7 @@ def test_ping_is_200_once_the_model_is_loaded(echo, method):
     assert method == "HEAD" or echo.request(method, "/ping").json == {"status": "ready"}
 
 
-def test_the_first_ping_starts_the_load_and_is_503_with_the_reason_meanwhile(tmp_path):
+def test_the_first_ping_starts_the_load_and_is_503_with_the_reason_meanwhile(predictor, tmp_path):
     script = (
         "import time\ndef model_fn(d): time.sleep(0.5); return {}\ndef predict_fn(data, model): return data\n"
     )
@@ -301,7 +306,7 @@ def test_the_first_ping_starts_the_load_and_is_503_with_the_reason_meanwhile(tmp
         assert caller.request("GET", "/ping").status == 200
 
 
-def test_a_failed_load_is_503_with_the_reason_on_both_paths(tmp_path):
+def test_a_failed_load_is_503_with_the_reason_on_both_paths(predictor, tmp_path):
     with predictor(
         tmp_path, "def model_fn(d): raise OSError('model.txt is not there')\ndef predict_fn(d, m): 1\n"
     ) as caller:
@@ -313,7 +318,7 @@ def test_a_failed_load_is_503_with_the_reason_on_both_paths(tmp_path):
     assert "model.txt is not there" in pinged.json["reason"]
 
 
-def test_custom_attributes_reach_user_code_and_come_back(tmp_path):
+def test_custom_attributes_reach_user_code_and_come_back(predictor, tmp_path):
     script = """
         def model_fn(d): return {}
         def predict_fn(data, model, context):

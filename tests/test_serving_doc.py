@@ -1,5 +1,6 @@
 """docs/serving.md is true."""
 
+import gzip
 import re
 import shlex
 from pathlib import Path
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "serving.md").read_text()
 BODIES = TEXT.partition("## What goes back")[0]
 ROWS = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| (.+) \|$", BODIES, re.MULTILINE)
-CURLS = re.findall(r"^    curl -s localhost:8080(.+)$", TEXT, re.MULTILINE)
+CURLS = re.findall(r"^    (?:gzip -c (\S+) \| )?curl -s localhost:8080(.+)$", TEXT, re.MULTILINE)
 
 
 def described(data):
@@ -67,8 +68,8 @@ def caller(tmp_path_factory):
             yield caller
 
 
-@pytest.mark.parametrize("line", CURLS)
-def test_each_curl_line_gets_an_answer(caller, line):
+@pytest.mark.parametrize(("zipped", "line"), CURLS)
+def test_each_curl_line_gets_an_answer(caller, zipped, line):
     path, *options = shlex.split(line)
     options = iter(options)
     headers, body, method = {}, None, "GET"
@@ -78,6 +79,9 @@ def test_each_curl_line_gets_an_answer(caller, line):
             headers[name.replace("-", "_")] = value
         else:
             given, method = next(options), "POST"
-            body = (ROOT / given[1:]).read_bytes() if given.startswith("@") else given.encode()
+            if given == "@-":
+                body = gzip.compress((ROOT / zipped).read_bytes())
+            else:
+                body = (ROOT / given[1:]).read_bytes() if given.startswith("@") else given.encode()
     refused = "Errors" in TEXT[: TEXT.index(line)]
     assert caller.request(method, path, body, **headers).status in ((400, 406, 415) if refused else (200,))

@@ -10,8 +10,9 @@ from pathlib import Path
 import flask
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
+from byoc_serving.calls import Request, Response, error_response, refusal
 from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
-from byoc_serving.invocation import Invocations, Request, Response, error_response, refusal
+from byoc_serving.invocation import Invocations
 from byoc_serving.logs import log_to_stdout
 from byoc_serving.messages import too_large_message
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
@@ -63,6 +64,7 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
         answer.headers.extend({k: v for k, v in error.get_headers() if k not in answer.headers})
         return answer
 
+    app.extensions["invoke"] = invoke  # by which byoc_serving.door sees that it is still this one
     return app
 
 

@@ -56,7 +56,7 @@ def train(
         "content_types": ["text/csv", "application/json", "application/jsonlines", "application/x-npy"],
         "n_features": data.rows.shape[1],
         "allow_nan": False,
-        "sample_rows": data.held_out_rows[:3],
+        "sample_rows": data.held_out_rows[:16],
     }
 
 

@@ -70,6 +70,7 @@ class Algorithm:
     output_fn: UserFunction | None
     transform_fn: UserFunction | None
     needs_model_predict: bool
+    wants_context: frozenset[str] = frozenset()  # which of them asked for it
 
     @property
     def name(self) -> str:
@@ -87,7 +88,8 @@ def bind(settings: Settings) -> Algorithm:
     source = settings.apps_dir / settings.program
     module = _import_script(source)
     name = _name(source)
-    found = {fn: _bind_function(module, fn, name) for fn in _ARGUMENTS}
+    wants_context: set[str] = set()
+    found = {fn: _bind_function(module, fn, name, wants_context) for fn in _ARGUMENTS}
     if found["model_fn"] is None:
         raise AlgorithmError(
             f"{name} has no model_fn(model_dir). Define it: it loads the model and returns it."
@@ -106,6 +108,7 @@ def bind(settings: Settings) -> Algorithm:
         output_fn=found["output_fn"],
         transform_fn=found["transform_fn"],
         needs_model_predict=not (found["predict_fn"] or found["transform_fn"]),
+        wants_context=frozenset(wants_context),
     )
 
 
@@ -221,8 +224,13 @@ def _stands_in_the_way(module: ModuleType, apps_dir: Path) -> bool:
     )
 
 
-def _bind_function(module: ModuleType, name: str, script: str) -> UserFunction | None:
-    """Return the script's function so that it takes the context last, or None where it has none."""
+def _bind_function(
+    module: ModuleType, name: str, script: str, wants_context: set[str]
+) -> UserFunction | None:
+    """Return the script's function so that it takes the context last, or None where it has none.
+
+    Its name is added to `wants_context` where it asks for the context itself.
+    """
     function = getattr(module, name, None)
     if function is None:
         return None
@@ -234,6 +242,7 @@ def _bind_function(module: ModuleType, name: str, script: str) -> UserFunction |
     except ValueError:  # a builtin that does not tell: it cannot know of our context
         return lambda *given: function(*given[:-1])
     if _takes_context(signature, len(arguments)):
+        wants_context.add(name)
         return function  # type: ignore[no-any-return]  # callable() knows no better
     try:
         signature.bind(*arguments)

@@ -46,6 +46,10 @@ class BadRequestError(RequestError):
     """The body cannot be decoded, or is not what the model takes: 400."""
 
 
+class ClientDisconnectedError(RequestError):
+    """The request broke off: 400."""
+
+
 class NotFoundError(RequestError):
     """No such path: 404."""
 

@@ -1,69 +1,48 @@
-"""Request -> response: the whole of /invocations, without any web framework."""
+"""Requests -> responses: the whole of /invocations, without any web framework."""
 
+import functools
 import logging
-import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
-from byoc_serving.algorithm import Algorithm, Context, is_meant_for_the_process
-from byoc_serving.errors import NotReadyError, RequestError, ServingError, UnsupportedMediaTypeError
+from byoc_serving.algorithm import Context, is_meant_for_the_process
+from byoc_serving.answers import answer_of, headers_of
+from byoc_serving.batching import Joined, joined
+from byoc_serving.call_log import log_call
+from byoc_serving.calls import (
+    CUSTOM_ATTRIBUTES,
+    INFERENCE_ID,
+    JSON,
+    Call,
+    Request,
+    Response,
+    error_response,
+    not_ready,
+    refusal,
+)
+from byoc_serving.errors import NotReadyError, RequestError, ServingError
 from byoc_serving.formats.arrays import refuse_missing
 from byoc_serving.formats.charsets import text_of
 from byoc_serving.formats.codecs import ENCODERS, decode, encode
-from byoc_serving.formats.negotiation import JSON, MediaType, media_type, negotiate, preferred
+from byoc_serving.formats.compression import expanded
+from byoc_serving.formats.negotiation import MediaType, media_type, negotiate, preferred
 from byoc_serving.loading import LoadedModel, Loading
-from byoc_serving.messages import error_body
 from byoc_serving.settings import Settings
 
 log = logging.getLogger("invocation")
 
-_INFERENCE_ID = "x-amzn-sagemaker-inference-id"
-_CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+MOST_TOGETHER = 256
 
 # What AWS's inference toolkit hands over as text (aws/sagemaker-inference-toolkit, content_types.py).
 _TEXT_TYPES = (JSON, "text/csv")
+_ENCODED = tuple(ENCODERS)
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
-_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
-_HEADERS_OF_OURS = {"content-length", "content-type", "connection", "transfer-encoding"}
-
-
-@dataclass(frozen=True)
-class Request:
-    """One POST to /invocations; the names of its headers are in lower case."""
-
-    body: bytes
-    content_type: str | None
-    accept: str | None
-    headers: Mapping[str, str]
-    request_id: str
-
-
-@dataclass(frozen=True)
-class Response:
-    """What goes back, with any headers beside the Content-Type."""
-
-    status: int
-    body: bytes
-    content_type: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def error_response(
-    status: int, code: str, message: str, details: Mapping[str, object] | None = None
-) -> Response:
-    """Return an error as the response that says so in JSON."""
-    return Response(status, error_body(code, message, details), JSON)
-
-
-def refusal(error: RequestError) -> Response:
-    """Return what the caller is told of their own mistake."""
-    code = type(error).__name__.removesuffix("Error")
-    return error_response(error.status, code, str(error), error.details)
+# Callers repeat the same few headers: what they say is worked out once.
+_media_type = functools.lru_cache(256)(media_type)
+_negotiated = functools.lru_cache(256)(negotiate)
+_preferred = functools.lru_cache(256)(preferred)
 
 
 class Invocations:
@@ -73,6 +52,7 @@ class Invocations:
         settings: of the process.
         model_dir: where the model is; the settings' own unless told otherwise.
         clock: seconds that only grow.
+        note: is told of each call when it has its response.
 
     Attributes:
         loading: how far the model is.
@@ -83,172 +63,165 @@ class Invocations:
         settings: Settings,
         model_dir: Path | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        note: Callable[[Call], None] = log_call,
     ) -> None:
         self.loading = Loading(settings, model_dir or settings.model_dir)
+        self.note = note
         self._default_accept = settings.default_accept
+        self._most_bytes = settings.max_payload_bytes
         self._clock = clock
 
     def load(self) -> None:
         """Load the algorithm and the model, once (ServingError: it failed, now or before)."""
         self.loading.load()
 
+    @property
+    def together(self) -> int:
+        """How many requests `answers` is to be given at once: more than one only where that pays."""
+        return MOST_TOGETHER if self.loading.batch_rows else 1
+
     def respond(self, request: Request) -> Response:
         """Answer a request, loading first where nobody did; failures are answers too, not exceptions."""
-        started = self._clock()
-        response = self._answer(request)
-        ms = round((self._clock() - started) * 1000, 3)
-        log.info(
-            f"answered {response.status} in {ms:.1f} ms",
-            extra={
-                "request_id": request.request_id,
-                "inference_id": request.headers.get(_INFERENCE_ID),
-                "custom_attributes": request.headers.get(_CUSTOM_ATTRIBUTES),
-                "status": response.status,
-                "bytes_in": len(request.body),
-                "bytes_out": len(response.body),
-                "ms": ms,
-            },
-        )
+        [(response, call)] = self.answers([request])
+        self.note(call)
         return response
 
-    def _answer(self, request: Request) -> Response:
+    def answers(self, requests: Sequence[Request]) -> list[tuple[Response, Call]]:
+        """Answer requests, those together that can be predicted together; as `respond` in all else.
+
+        The caller is to send the responses, and then to pass each call to `note`.
+        """
+        calls = [Call(request, self._clock()) for request in requests]
+        loaded = self._loaded(calls)
+        if loaded:
+            for call in calls:
+                self._try(call, self._decode, loaded)
+            for group in joined(calls, loaded.batch_rows):
+                self._predict(group, loaded)
+        return [(self._ended(call), call) for call in calls]
+
+    def _loaded(self, calls: Sequence[Call]) -> LoadedModel | None:
         try:
-            loaded = self.loading.load()
+            return self.loading.load()
         except NotReadyError as error:
-            return self._not_ready(error)
+            reason: ServingError = error
         except ServingError as error:
-            log.exception("the model cannot be served", extra={"request_id": request.request_id})
-            return self._not_ready(error)
+            log.exception("the model cannot be served", extra={"request_id": calls[0].request.request_id})
+            reason = error
+        for call in calls:
+            call.response = not_ready(str(reason), self.loading.state)
+        return None
+
+    def _try(self, call: Call, act: Callable[[Call, LoadedModel], None], loaded: LoadedModel) -> None:
+        """Do one thing for a call; should it fail, that is its response."""
         try:
-            return _predicted_or_refused(loaded, request, self._default_accept)
+            act(call, loaded)
+        except RequestError as error:  # the user's code may raise its own, with details that cannot be sent
+            try:
+                call.response = refusal(error)
+            except BaseException as unsendable:  # noqa: BLE001 - the user's code may raise anything
+                call.response = _failed(call, unsendable)
+        except BaseException as error:  # noqa: BLE001
+            call.response = _failed(call, error)
+
+    def _decode(self, call: Call, loaded: LoadedModel) -> None:
+        """Settle the types and make the data (RequestError: the caller did something wrong)."""
+        request, algorithm = call.request, loaded.algorithm
+        body = expanded(request.body, request.headers.get("content-encoding"), self._most_bytes)
+        content_type = _media_type(request.content_type or JSON)
+        choose = _preferred if algorithm.output_fn or algorithm.transform_fn else _negotiated
+        call.accept = choose(request.accept, _ENCODED, self._default_accept)
+        if algorithm.wants_context or algorithm.output_fn or algorithm.transform_fn:
+            call.context = _context(loaded, request)
+        if algorithm.transform_fn:
+            call.data = _user_body(body, content_type), content_type.name
+        elif algorithm.input_fn:
+            call.data = algorithm.input_fn(_user_body(body, content_type), content_type.name, call.context)
+        else:
+            call.data = data = decode(body, content_type, loaded.n_features)
+            if not loaded.allow_nan:
+                refuse_missing(data)
+        call.decoded_s = self._clock()
+
+    def _predict(self, group: Joined, loaded: LoadedModel) -> None:
+        """Predict calls whose data were joined, and encode their answers; one by one where that fails."""
+        if len(group.calls) > 1 and self._predict_together(group, loaded):
+            return
+        for call in group.calls:
+            self._try(call, self._predict_alone, loaded)
+
+    def _predict_together(self, group: Joined, loaded: LoadedModel) -> bool:
+        began_s = self._clock()
+        try:
+            prediction = loaded.predict(group.data, None)
+            parts = group.parts(prediction)
         except BaseException as error:
             if is_meant_for_the_process(error):
                 raise
-            return _failed(request)
+            return False  # whose row it was shows when each is tried by itself
+        ended_s = self._clock()
+        for call, part in zip(group.calls, parts, strict=True):
+            call.together = len(group.calls)
+            call.prediction, call.predicting_s, call.predicted_s = part, began_s, ended_s
+            self._try(call, self._encode, loaded)
+        return True
 
-    def _not_ready(self, error: ServingError) -> Response:
-        details = {"state": self.loading.state}
-        return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "NotReady", str(error), details)
+    def _predict_alone(self, call: Call, loaded: LoadedModel) -> None:
+        algorithm = loaded.algorithm
+        call.predicting_s = self._clock()
+        if algorithm.transform_fn:
+            body, content_type = call.data
+            result = algorithm.transform_fn(loaded.model, body, content_type, call.accept, call.context)
+            call.predicted_s = self._clock()
+            call.response = answer_of(result, call.accept, call.context)
+            return
+        call.prediction = loaded.predict(call.data, call.context)
+        call.predicted_s = self._clock()
+        self._encode(call, loaded)
+
+    def _encode(self, call: Call, loaded: LoadedModel) -> None:
+        algorithm = loaded.algorithm
+        if algorithm.output_fn:
+            result = algorithm.output_fn(call.prediction, call.accept, call.context)
+            call.response = answer_of(result, call.accept, call.context)
+            return
+        body = encode(call.prediction, call.accept)
+        call.response = Response(HTTPStatus.OK, body, call.accept, headers_of(call.context))
+
+    def _ended(self, call: Call) -> Response:
+        call.ended_s = self._clock()
+        if call.response is None:
+            raise RuntimeError("a call ended without a response")
+        return call.response
 
 
-def _failed(request: Request) -> Response:
-    """Log the exception at hand, with its traceback, under the request's id; tell the caller the id only."""
-    log.exception("the algorithm failed", extra={"request_id": request.request_id})
+def _failed(call: Call, error: BaseException) -> Response:
+    """Log an exception with its traceback under the request's id; tell the caller the id only."""
+    if is_meant_for_the_process(error):
+        raise error
+    request_id = call.request.request_id
+    log.error("the algorithm failed", exc_info=error, extra={"request_id": request_id})
     return error_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "InternalServerError",
         "The algorithm failed; its traceback is in the log under this id.",
-        {"id": request.request_id},
+        {"id": request_id},
     )
-
-
-def _predicted_or_refused(loaded: LoadedModel, request: Request, default_accept: str) -> Response:
-    try:
-        return _predicted(loaded, request, default_accept)
-    except RequestError as error:  # the user's code may raise its own, with details that cannot be sent
-        return refusal(error)
-
-
-def _predicted(loaded: LoadedModel, request: Request, default_accept: str) -> Response:
-    """Send a request through the user's functions, and through our codecs where there is no function.
-
-    Raises:
-        RequestError: the caller did something wrong.
-        BaseException: whatever the user's functions raise.
-    """
-    _refuse_encoded(request)
-    algorithm = loaded.algorithm
-    context = _context(loaded, request)
-    content_type = media_type(request.content_type or JSON)
-    accept = _accepted(algorithm, request.accept, default_accept)
-    if algorithm.transform_fn:
-        body = _user_body(request.body, content_type)
-        result = algorithm.transform_fn(loaded.model, body, content_type.name, accept, context)
-        return _response(result, accept, context)
-    data = _data(loaded, request.body, content_type, context)
-    prediction = algorithm.predict_fn(data, loaded.model, context)
-    if algorithm.output_fn:
-        return _response(algorithm.output_fn(prediction, accept, context), accept, context)
-    return Response(200, encode(prediction, accept), accept, _checked_headers(context))
-
-
-def _refuse_encoded(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "").strip().lower()
-    if encoding not in ("", "identity"):
-        raise UnsupportedMediaTypeError(
-            f"Content-Encoding is {encoding!r}, which is not decoded here. Send the body as it is.",
-            sent=encoding,
-            supported=["identity"],
-        )
 
 
 def _context(loaded: LoadedModel, request: Request) -> Context:
     return Context(
         model_dir=str(loaded.model_dir),
         request_id=request.request_id,
-        inference_id=request.headers.get(_INFERENCE_ID),
-        custom_attributes=request.headers.get(_CUSTOM_ATTRIBUTES),
+        inference_id=request.headers.get(INFERENCE_ID),
+        custom_attributes=request.headers.get(CUSTOM_ATTRIBUTES),
         content_type=request.content_type,
         accept=request.accept,
         headers=request.headers,
     )
 
 
-def _accepted(algorithm: Algorithm, accept: str | None, default: str) -> str:
-    """Settle the answer's media type before anything is computed; a function of the user's may know more."""
-    choose = preferred if algorithm.output_fn or algorithm.transform_fn else negotiate
-    return choose(accept, tuple(ENCODERS), default)
-
-
-def _data(loaded: LoadedModel, body: bytes, content_type: MediaType, context: Context) -> Any:  # noqa: ANN401 - whatever input_fn returns
-    if loaded.algorithm.input_fn:
-        return loaded.algorithm.input_fn(_user_body(body, content_type), content_type.name, context)
-    data = decode(body, content_type, loaded.n_features)
-    if not loaded.allow_nan:
-        refuse_missing(data)
-    return data
-
-
 def _user_body(body: bytes, content_type: MediaType) -> str | bytes:
     """Return what the user's own function gets: text for the types that are text, else bytes."""
     is_text = content_type.name in _TEXT_TYPES
     return text_of(body, content_type.parameters.get("charset")) if is_text else body
-
-
-def _response(result: Any, accept: str, context: Context) -> Response:  # noqa: ANN401 - as output_fn
-    """Take what output_fn or transform_fn returned: a body, a body and its type, or any value for JSON.
-
-    Strings and bytes go out as they are, as from AWS's own containers.
-    """
-    match result:
-        case (body, str(content_type)) if isinstance(result, tuple):
-            media = media_type(content_type).name
-        case str() | bytes() | bytearray() | memoryview():
-            body, content_type, media = result, accept, accept
-        case body:
-            content_type, media = JSON, JSON
-    match body:
-        case str():
-            encoded = body.encode("utf-8", "replace")
-        case bytes() | bytearray() | memoryview():
-            encoded = bytes(body)
-        case _:
-            encoded = encode(body, media if media in ENCODERS else JSON)
-    return Response(200, encoded, _header_value("Content-Type", content_type), _checked_headers(context))
-
-
-def _checked_headers(context: Context) -> dict[str, str]:
-    """Return the headers that the user's code set (ValueError where one would break the answer)."""
-    for name in context.response_headers:
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _HEADERS_OF_OURS:
-            raise ValueError(
-                f"context.response_headers has {name!r}. Use letters, digits and hyphens, and none of "
-                f"{', '.join(sorted(_HEADERS_OF_OURS))}; output_fn returns a Content-Type beside its body."
-            )
-    return {name: _header_value(name, value) for name, value in context.response_headers.items()}
-
-
-def _header_value(name: str, value: str) -> str:
-    if not _HEADER_VALUE.fullmatch(value):
-        raise ValueError(f"The header {name} is {value!r}. Use visible ASCII characters only.")
-    return value

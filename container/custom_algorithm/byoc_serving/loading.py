@@ -2,11 +2,12 @@
 
 import logging
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from byoc_serving.algorithm import Algorithm, bind, is_meant_for_the_process, load_model
+from byoc_serving.algorithm import Algorithm, Context, bind, is_meant_for_the_process, load_model
 from byoc_serving.errors import AlgorithmError, NotReadyError, ServingError, SettingsError
 from byoc_serving.formats.codecs import ENCODERS
 from byoc_serving.settings import Settings
@@ -17,13 +18,28 @@ log = logging.getLogger("loading")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """All that an invocation needs: the user's functions, their model, and what its manifest promises."""
+    """All that an invocation needs: the user's functions, their model, and what its manifest promises.
+
+    Attributes:
+        sample_rows: a few rows of what the model takes, as `main.py` gave them.
+        batch_rows: how many rows of several requests may be predicted at once; 0 for those of one only.
+        prepare: is told the number of rows (None: unknown) before each prediction.
+    """
 
     algorithm: Algorithm
     model: Any
     model_dir: Path
     n_features: int | None
     allow_nan: bool
+    sample_rows: Sequence[Any] = ()
+    batch_rows: int = 0
+    prepare: Callable[[int], None] = lambda _rows: None
+
+    def predict(self, data: Any, context: Context | None) -> Any:  # noqa: ANN401 - of the user's choice
+        """Return what predict_fn makes of data."""
+        shape = getattr(data, "shape", None)
+        self.prepare(shape[0] if shape else 1)
+        return self.algorithm.predict_fn(data, self.model, context)
 
 
 def loaded_model(settings: Settings, model_dir: Path) -> LoadedModel:
@@ -46,6 +62,7 @@ def loaded_model(settings: Settings, model_dir: Path) -> LoadedModel:
         model_dir=model_dir,
         n_features=manifest.n_features if manifest else None,
         allow_nan=manifest.allow_nan if manifest else True,
+        sample_rows=manifest.sample_rows if manifest else (),
     )
 
 
@@ -80,6 +97,17 @@ class Loading:
             if self._model is None:
                 self._model = self._load()
             return self._model
+
+    @property
+    def batch_rows(self) -> int:
+        """That of the model, once it is loaded; read without waiting."""
+        return self._model.batch_rows if self._model else 0
+
+    def change(self, act: Callable[[LoadedModel], LoadedModel]) -> None:
+        """Put what an act makes of the loaded model in its place (ServingError: there is none)."""
+        changed = act(self.load())
+        with self._lock:
+            self._model = changed
 
     def start(self) -> None:
         """Load in a thread of its own, unless somebody has begun; a failure goes to the log."""

@@ -18,6 +18,7 @@ MEGABYTE = 1024 * 1024
 # Beyond what SageMaker ever sends or waits for, and within what nginx can be told.
 _MOST_MB = 1024 * 1024
 _MOST_S = 86400
+_MOST_WAIT_MS = 1000
 
 # SageMaker kills 30 s after SIGTERM (contract B1): what is not answered by then is given up.
 DRAIN_S = 25
@@ -43,6 +44,11 @@ class Settings:
     timeout_s: float = 60.0
     startup_timeout_s: float = 600.0
     preload: bool = False
+    door: str = "auto"
+    queue: int = 1000
+    batching: str = "auto"
+    batch_rows: int = 1024
+    batch_wait_s: float = 0.0
     log_level: int = logging.INFO
     default_accept: str = "application/json"
     max_payload_mb: int = 25
@@ -93,6 +99,11 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         ),
         startup_timeout_s=read(d.startup_timeout_s, _seconds, "SAGEMAKER_STARTUP_TIMEOUT"),
         preload=read(d.preload, _boolean, "MODEL_SERVER_PRELOAD"),
+        door=read(d.door, _one_of("auto", "fast", "flask"), "MODEL_SERVER_DOOR"),
+        queue=read(d.queue, _at_least_one, "MODEL_SERVER_QUEUE"),
+        batching=read(d.batching, _one_of("auto", "on", "off"), "MODEL_SERVER_BATCHING"),
+        batch_rows=read(d.batch_rows, _at_least_one, "MODEL_SERVER_BATCH_ROWS"),
+        batch_wait_s=read(d.batch_wait_s, _milliseconds, "MODEL_SERVER_BATCH_WAIT_MS"),
         log_level=read(d.log_level, _log_level, "SAGEMAKER_CONTAINER_LOG_LEVEL"),
         default_accept=read(d.default_accept, _text, "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"),
         max_payload_mb=read(d.max_payload_mb, _megabytes, "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
@@ -163,6 +174,25 @@ def _seconds(name: str, value: str) -> float:
     if not 0 < number <= _MOST_S:
         raise SettingsError(f"{name} is {value!r}. Give a number of seconds above 0, at most {_MOST_S}.")
     return number
+
+
+def _milliseconds(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= _MOST_WAIT_MS:
+        raise SettingsError(f"{name} is {value!r}. Give a number of milliseconds from 0 to {_MOST_WAIT_MS}.")
+    return number / 1000
+
+
+def _one_of(*words: str) -> Callable[[str, str], str]:
+    def parse(name: str, value: str) -> str:
+        if value.lower() not in words:
+            raise SettingsError(f"{name} is {value!r}. Give one of {', '.join(words)}.")
+        return value.lower()
+
+    return parse
 
 
 def _boolean(name: str, value: str) -> bool:

@@ -262,8 +262,8 @@ def test_blank_json_lines_are_refused():
         decode(b"\n \n", LINES)
 
 
-def test_pandas_is_not_imported_for_rows_without_names():
-    """It takes longer to import than thousands of invocations."""
+def test_neither_pandas_nor_pyarrow_is_imported_for_rows_without_names():
+    """They take longer to import than thousands of invocations."""
     program = (
         "import sys\n"
         "from byoc_serving.formats.codecs import decode, encode\n"
@@ -271,7 +271,7 @@ def test_pandas_is_not_imported_for_rows_without_names():
         "encode(decode(b'[[1, 2]]', media_type('application/json')), 'text/csv')\n"
         "encode(decode(b'1,2\\n', media_type('text/csv')), 'application/json')\n"
         "encode(decode(b'1,a\\n', media_type('text/csv')), 'application/jsonlines')\n"
-        "sys.exit('pandas' in sys.modules)\n"
+        "sys.exit('pandas' in sys.modules or 'pyarrow' in sys.modules)\n"
     )
     path = next(entry for entry in sys.path if entry.endswith("custom_algorithm"))
     assert (

@@ -12,7 +12,8 @@ def idle(pid=1):
 
 
 def busy(pid, since_s):
-    return Score(pid, ready=True, since_s=0.0, in_flight=[InFlight(f"request-{pid}", None, since_s)])
+    requests = [InFlight(f"request-{pid}-{place}", None, since_s - 10 * place) for place in (0, 1)]
+    return Score(pid, ready=True, since_s=0.0, works_since_s=since_s, in_flight=requests)
 
 
 def test_before_any_worker_has_started_the_model_is_being_verified():
@@ -41,7 +42,13 @@ def test_all_workers_busy_beyond_the_timeout_are_stuck_and_the_oldest_request_is
     now = health([busy(1, 100.0), busy(2, 90.0)], 200.0, STARTED_S, TIMEOUT_S)
     assert (now.state, now.status) == (State.STUCK, 503)
     assert "All workers (2)" in now.reason
-    assert "request-2, for 110.0 s" in now.reason
+    assert "request-2-1, for 110.0 s" in now.reason
+
+
+def test_requests_that_wait_for_long_do_not_make_a_worker_stuck_that_works_on():
+    waiting = [InFlight("request-1", None, 0.0)]
+    busy_now = Score(1, ready=True, since_s=0.0, works_since_s=199.0, in_flight=waiting)
+    assert health([busy_now], 200.0, STARTED_S, TIMEOUT_S).state is State.READY
 
 
 def test_one_worker_that_is_not_stuck_keeps_it_ready():

@@ -32,9 +32,10 @@ def test_a_word_that_nobody_knows_is_an_error():
     ],
 )
 def test_nginx_takes_what_is_written(settings, tmp_path):
-    configuration = write_configuration(replace(settings, run_dir=tmp_path), tmp_path, cores=8.0)
+    configuration = write_configuration(replace(settings, run_dir=tmp_path), tmp_path, cores=8.0, workers=8)
     nginx = find_nginx(os.environ["PATH"])
     command = [nginx, "-t", "-e", "stderr", "-p", str(tmp_path), "-c", str(configuration)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
+    assert configuration.read_text().count("/worker-") == 8
     assert f"client_max_body_size {settings.max_payload_mb}m;" in configuration.read_text()

@@ -40,10 +40,22 @@ def test_requests_are_in_flight_until_they_end(scoreboard):
 
 def test_more_requests_than_places_are_served_without_a_score(scoreboard):
     slot = scoreboard.slot(42)
-    places = [slot.begin(str(number)) for number in range(40)]
+    places = [slot.begin(str(number)) for number in range(600)]
     assert places[-1] == -1
     slot.end(places[-1])
-    assert len(scoreboard.score(42).in_flight) == 32
+    assert len(scoreboard.score(42).in_flight) == 512
+
+
+def test_a_worker_at_work_is_seen_by_the_others_until_it_rests_or_dies(scoreboard):
+    slots = [scoreboard.slot(40 + number, number) for number in range(3)]
+    slots[0].work()
+    slots[2].work()
+    assert [scoreboard.at_work(besides=number) for number in range(3)] == [1, 2, 1]
+    assert scoreboard.score(40).works_since_s is not None
+    slots[0].rest()
+    scoreboard.clear(42, 2)
+    assert scoreboard.at_work(besides=1) == 0
+    assert scoreboard.score(40).works_since_s is None
 
 
 def test_a_long_or_foreign_id_is_kept_as_far_as_there_is_room(scoreboard):

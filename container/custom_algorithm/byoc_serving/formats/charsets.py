@@ -47,6 +47,11 @@ def text_of(body: bytes, charset: str | None = None) -> str:
         ) from None
 
 
+def is_utf8(charset: str | None) -> bool:
+    """Whether a charset parameter, or its absence, says that the body's bytes are UTF-8 as they are."""
+    return charset is None or charset.lower() in ("utf-8", "utf8")
+
+
 def _codec_name(charset: str) -> str:
     try:
         name = codecs.lookup(charset).name

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Mapping
 
 from byoc_serving.errors import BadRequestError, UnsupportedMediaTypeError
+from byoc_serving.formats.arrow_codec import ARROW, decode_arrow, encode_arrow
 from byoc_serving.formats.csv_codec import decode_csv, encode_csv
 from byoc_serving.formats.json_codec import decode_json, decode_json_lines, encode_json, encode_json_lines
+from byoc_serving.formats.libsvm_codec import decode_libsvm
 from byoc_serving.formats.negotiation import JSON, MediaType
 from byoc_serving.formats.npy_codec import decode_npy, encode_npy
+from byoc_serving.formats.npz_codec import decode_npz, encode_npz
+from byoc_serving.formats.parquet_codec import PARQUET, decode_parquet, encode_parquet
 
 Decoder = Callable[[bytes, MediaType, int | None], object]
 Encoder = Callable[[object], bytes]
@@ -18,18 +22,27 @@ _JSON_LINES = (
     "application/jsonl",
     "application/x-ndjson",
 )
+_PARQUET = (PARQUET, "application/vnd.apache.parquet")
+_LIBSVM = ("text/libsvm", "text/x-libsvm")
 
 DECODERS: Mapping[str, Decoder] = {
     JSON: decode_json,
     "text/csv": decode_csv,
     **dict.fromkeys(_JSON_LINES, decode_json_lines),
     "application/x-npy": decode_npy,
+    "application/x-npz": decode_npz,
+    **dict.fromkeys(_PARQUET, decode_parquet),
+    ARROW: decode_arrow,
+    **dict.fromkeys(_LIBSVM, decode_libsvm),
 }
 ENCODERS: Mapping[str, Encoder] = {
     JSON: encode_json,
     "text/csv": encode_csv,
     **dict.fromkeys(_JSON_LINES, encode_json_lines),
     "application/x-npy": encode_npy,
+    "application/x-npz": encode_npz,
+    **dict.fromkeys(_PARQUET, encode_parquet),
+    ARROW: encode_arrow,
 }
 
 
@@ -46,8 +59,9 @@ def decode(body: bytes, content_type: MediaType, n_features: int | None = None) 
         BadRequestError: the body is empty, or not what its type says; it names the position.
     """
     name = content_type.name
-    is_json = name.startswith("application/") and name.endswith("+json")
-    decoder = decode_json if is_json else DECODERS.get(name)
+    decoder = DECODERS.get(name)
+    if decoder is None and name.startswith("application/") and name.endswith("+json"):
+        decoder = decode_json
     if decoder is None:
         raise UnsupportedMediaTypeError(
             f"Content-Type is {name!r}, which cannot be decoded. Send one of {', '.join(DECODERS)}.",

@@ -2,11 +2,17 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from byoc_serving.errors import BadRequestError
-from byoc_serving.formats.charsets import text_of
+from byoc_serving.formats.arrays import check_width
+from byoc_serving.formats.charsets import is_utf8, text_of
+from byoc_serving.formats.json_text import json_text, numbers_text
 from byoc_serving.formats.negotiation import MediaType
 from byoc_serving.formats.plain import plain
+from byoc_serving.formats.simd import UnreadableError, json_line_numbers, json_value
 from byoc_serving.formats.tables import model_input
 
 
@@ -16,7 +22,11 @@ def decode_json(body: bytes, content_type: MediaType, n_features: int | None) ->
     Raises:
         BadRequestError: it is not JSON, nested too deeply, or a table with a fault.
     """
-    return model_input(_parsed(text_of(body, content_type.parameters.get("charset"))), n_features)
+    value = _value(body, content_type.parameters.get("charset"))
+    if isinstance(value, np.ndarray):
+        check_width(value.shape[-1], n_features)
+        return value
+    return model_input(value, n_features)
 
 
 def decode_json_lines(body: bytes, content_type: MediaType, n_features: int | None) -> object:
@@ -25,7 +35,11 @@ def decode_json_lines(body: bytes, content_type: MediaType, n_features: int | No
     Raises:
         BadRequestError: a line is not JSON (it names the line), or the table has a fault.
     """
-    lines = text_of(body, content_type.parameters.get("charset")).split("\n")
+    charset = content_type.parameters.get("charset")
+    if is_utf8(charset) and (numbers := json_line_numbers(body)) is not None:
+        check_width(numbers.shape[1], n_features)
+        return numbers
+    lines = text_of(body, charset).split("\n")
     values = [_parsed(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
     if not values:
         raise BadRequestError("The body has no line with a value. Send one JSON value on each line.")
@@ -34,14 +48,29 @@ def decode_json_lines(body: bytes, content_type: MediaType, n_features: int | No
 
 def encode_json(prediction: object) -> bytes:
     """Return a prediction as JSON (UnencodableError as in plain)."""
-    return _dumped(plain(prediction))
+    return json_text(prediction)
 
 
-def encode_json_lines(prediction: object) -> bytes:
+def encode_json_lines(prediction: Any) -> bytes:  # noqa: ANN401 - predictions have every type
     """Return one line for each item of a prediction, or one line (UnencodableError as in plain)."""
+    match numbers_text(prediction):
+        case (text, 1):
+            return text[1:-1].replace(b",", b"\n") + b"\n"
+        case (text, 2):
+            return text[1:-1].replace(b"],[", b"]\n[") + b"\n"
     value = plain(prediction)
     items: Sequence[object] = value if isinstance(value, list) else [value]
-    return b"".join(_dumped(item) + b"\n" for item in items)
+    return b"".join(json_text(item) + b"\n" for item in items)
+
+
+def _value(body: bytes, charset: str | None) -> object:
+    """Return the array or value of `simd.json_value`, or of json.loads where that does not take the body."""
+    if is_utf8(charset):
+        try:
+            return json_value(body)
+        except UnreadableError:
+            pass
+    return _parsed(text_of(body, charset))
 
 
 def _parsed(text: str, line: int | None = None) -> object:
@@ -62,7 +91,3 @@ def _parsed(text: str, line: int | None = None) -> object:
         raise BadRequestError(
             "The JSON has a number of too many digits. Send numbers below 1.8e308.", line=line or 1
         ) from None
-
-
-def _dumped(value: object) -> bytes:
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()

@@ -1,10 +1,11 @@
 """NPY bodies and answers: numpy's own format, without pickle."""
 
 import ast
+import functools
 import io
 import math
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,27 +33,36 @@ def decode_npy(body: bytes, _content_type: MediaType, n_features: int | None) ->
         BadRequestError: it is not NPY, needs pickle or is empty; its shape does not fit its length, or its
             last axis does not fit n_features.
     """
-    header, start = _header(body)
-    dtype = _dtype(header["descr"])
-    shape = _shape(header["shape"])
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed != len(body) - start:
-        raise BadRequestError(
-            f"The NPY header says shape {shape} of {dtype.str}, which is {claimed} bytes; "
-            f"{len(body) - start} bytes follow it.",
-            claimed_bytes=claimed,
-            sent_bytes=len(body) - start,
-        )
-    if not claimed:
-        raise empty_table()
-    flat = np.frombuffer(body, dtype=dtype, offset=start)
-    if dtype.kind == "U":
-        _check_code_points(flat)
-    array = flat.reshape(shape, order="F" if header["fortran_order"] else "C")
-    if dtype.kind not in "SU":
+    array = npy_array(body)
+    if array.dtype.kind not in "SU" and array.ndim < 2:
         array = np.atleast_2d(array)
     if array.ndim >= 2:
         check_width(array.shape[-1], n_features)
+    return array
+
+
+def npy_array(body: bytes) -> NDArray[Any]:
+    """Return the array of an NPY body as it was saved, read-only, over the body's bytes where it can be.
+
+    Raises:
+        BadRequestError: as decode_npy, but for n_features.
+    """
+    begin, end = _place_of_header(body)
+    dtype, order, shape = _header(body[begin:end])
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed != len(body) - end:
+        raise BadRequestError(
+            f"The NPY header says shape {shape} of {dtype.str}, which is {claimed} bytes; "
+            f"{len(body) - end} bytes follow it.",
+            claimed_bytes=claimed,
+            sent_bytes=len(body) - end,
+        )
+    if not claimed:
+        raise empty_table()
+    flat = np.frombuffer(body, dtype=dtype, offset=end)
+    if dtype.kind == "U":
+        _check_code_points(flat)
+    array = flat.reshape(shape, order=order)
     native = array.dtype.newbyteorder("=")
     return array if array.flags.aligned and array.dtype == native else array.astype(native)
 
@@ -71,13 +81,21 @@ def encode_npy(prediction: object) -> bytes:
         array = np.empty(0, dtype=object)
     if array.dtype.kind not in "biufcSU":
         raise UnencodableError(prediction, "application/x-npy", "an array of numbers")
+    is_fortran = array.flags.f_contiguous and not array.flags.c_contiguous
+    header = _header_saying(array.dtype.str, is_fortran, array.shape)
+    return header + array.tobytes("F" if is_fortran else "C")
+
+
+@functools.lru_cache(maxsize=256)
+def _header_saying(descr: str, is_fortran: bool, shape: tuple[int, ...]) -> bytes:
+    """Return all that numpy.save writes before the numbers."""
     out = io.BytesIO()
-    np.save(out, array, allow_pickle=False)
+    entries = {"descr": descr, "fortran_order": is_fortran, "shape": shape}
+    np.lib.format.write_array_header_1_0(out, entries)
     return out.getvalue()
 
 
-def _header(body: bytes) -> tuple[dict[str, Any], int]:
-    """Return the header's three entries and where the data begin."""
+def _place_of_header(body: bytes) -> tuple[int, int]:
     version = body[6] if len(body) > 7 else 0
     if not body.startswith(_MAGIC) or version not in _LENGTH_BYTES:
         raise BadRequestError("The body is not NPY: it does not begin as numpy.save writes it.")
@@ -88,15 +106,21 @@ def _header(body: bytes) -> tuple[dict[str, Any], int]:
             f"The NPY header claims {length} bytes, and the body ends before it does, or that is over "
             f"{_MOST_HEADER_BYTES}. Send all that numpy.save writes."
         )
+    return begin, begin + length
+
+
+@functools.lru_cache(maxsize=64)  # most bodies for one model have the same
+def _header(text: bytes) -> tuple[np.dtype[Any], Literal["C", "F"], tuple[int, ...]]:
     try:
-        header = ast.literal_eval(body[begin : begin + length].decode("utf-8").strip())
+        header = ast.literal_eval(text.decode("utf-8").strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         header = None
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
         raise BadRequestError(
             "The NPY header is not the dict of descr, fortran_order and shape that numpy writes."
         )
-    return header, begin + length
+    order: Literal["C", "F"] = "F" if header["fortran_order"] else "C"
+    return _dtype(header["descr"]), order, _shape(header["shape"])
 
 
 def _dtype(descr: object) -> np.dtype[Any]:

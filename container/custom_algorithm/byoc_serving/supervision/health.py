@@ -34,7 +34,7 @@ class Health:
 def health(scores: Sequence[Score], now_s: float, started_s: float, timeout_s: float) -> Health:
     """Return how the workers are doing at `now_s`, in monotonic seconds as is `started_s`, when serve began.
 
-    A worker is stuck when a request has been in it for longer than the timeout. One worker that is not
+    A worker is stuck when it has been at work without a pause for longer than the timeout. One that is not
     stuck is enough to be ready: requests wait for it.
     """
     if not scores:
@@ -43,13 +43,18 @@ def health(scores: Sequence[Score], now_s: float, started_s: float, timeout_s: f
     if not ready:
         longest_s = max(now_s - score.since_s for score in scores)
         return Health(State.STARTING, f"The model is loading, for {longest_s:.1f} s so far.")
-    oldest = [min((r.since_s, r.request_id) for r in score.in_flight) for score in ready if score.in_flight]
-    overdue = [(now_s - since_s, request_id) for since_s, request_id in oldest if now_s - since_s > timeout_s]
+    overdue = [score for score in ready if _works_for_s(score, now_s) > timeout_s]
     if len(overdue) < len(ready):
         return Health(State.READY)
-    longest_s, request_id = max(overdue)
+    longest = max(overdue, key=lambda score: _works_for_s(score, now_s))
+    oldest = min(longest.in_flight, key=lambda request: request.since_s, default=None)
+    named = f", {oldest.request_id}," if oldest else ""
     return Health(
         State.STUCK,
         f"All workers ({len(ready)}) have been busy with one request for over {timeout_s:g} s; "
-        f"the longest, {request_id}, for {longest_s:.1f} s.",
+        f"the longest{named} for {_works_for_s(longest, now_s):.1f} s.",
     )
+
+
+def _works_for_s(score: Score, now_s: float) -> float:
+    return 0.0 if score.works_since_s is None else now_s - score.works_since_s

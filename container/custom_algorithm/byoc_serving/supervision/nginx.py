@@ -14,6 +14,7 @@ TEMPLATE = PROGRAM_DIR / "nginx.conf"
 
 # How much longer nginx waits than a worker may take: requests queue before they reach one.
 _QUEUE_S = 30
+_MOST_BUFFERED_MB = 32
 
 
 def find_nginx(path: str | None) -> str | None:
@@ -21,10 +22,15 @@ def find_nginx(path: str | None) -> str | None:
     return shutil.which("nginx", path=f"{path or ''}{os.pathsep}/usr/sbin{os.pathsep}/usr/local/sbin")
 
 
-def write_configuration(settings: Settings, run_dir: Path, cores: float) -> Path:
+def worker_socket(run_dir: Path, number: int) -> Path:
+    """Return where the worker of a number, from 0, listens for nginx alone."""
+    return run_dir / f"worker-{number}.sock"
+
+
+def write_configuration(settings: Settings, run_dir: Path, cores: float, workers: int) -> Path:
     """Write nginx.conf into the run directory and return its path."""
     target = run_dir / "nginx.conf"
-    target.write_text(fill(TEMPLATE.read_text(), _words(settings, run_dir, cores)))
+    target.write_text(fill(TEMPLATE.read_text(), _words(settings, run_dir, cores, workers)))
     return target
 
 
@@ -33,12 +39,15 @@ def fill(template: str, words: Mapping[str, str]) -> str:
     return re.sub(r"@(\w+)@", lambda match: words[match.group(1)], template)
 
 
-def _words(settings: Settings, run_dir: Path, cores: float) -> dict[str, str]:
+def _words(settings: Settings, run_dir: Path, cores: float, workers: int) -> dict[str, str]:
+    sockets = [worker_socket(run_dir, number) for number in range(workers)]
     return {
+        "workers": "\n        ".join(f"server unix:{socket} max_fails=0;" for socket in sockets),
         "run_dir": str(run_dir),
         "processes": str(max(1, int(cores) // 4)),
         "listen": f"{settings.host}:{settings.port}",
         "max_bytes": str(settings.max_payload_bytes),
+        "body_buffer": f"{min(settings.max_payload_mb or _MOST_BUFFERED_MB, _MOST_BUFFERED_MB)}m",
         "max_body": f"{settings.max_payload_mb}m",
         "too_large": too_large_message(settings.max_payload_mb),
         "read_timeout_s": f"{settings.timeout_s + _QUEUE_S:.0f}",

@@ -15,9 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-_STATE = struct.Struct("<d?7x")  # since when it is loading or ready (monotonic seconds), whether it is ready
+# Since when it is loading or ready, since when it has been at work without a pause (0: it is not), both in
+# monotonic seconds; whether it is ready.
+_STATE = struct.Struct("<dd?7x")
+_SINCE = struct.Struct("<d")
+_WORKS_AT = 8  # where in the state it says since when it works
 _REQUEST = struct.Struct("<d64s64s")  # since when in flight (0: the place is free), its two ids in UTF-8
-_PLACES = 32
+_PLACES = 512
+_MOST_WORKERS = 1024
 _SIZE = _STATE.size + _PLACES * _REQUEST.size
 
 
@@ -42,39 +47,54 @@ class Score:
     pid: int
     ready: bool
     since_s: float
+    works_since_s: float | None = None
     in_flight: Sequence[InFlight] = ()
 
 
 class Slot:
     """One worker's own score, written by that worker only."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, path: Path, at_work: mmap.mmap, number: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Create the slot, or raise OSError where its folder is gone or full."""
+        self._at_work = at_work
+        self._number = min(number, len(at_work) - 1)
         self._clock = clock
         path.write_bytes(bytes(_SIZE))
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), _SIZE)
-        _STATE.pack_into(self._map, 0, clock(), False)
+        self._free = list(range(_PLACES - 1, -1, -1))
+        _STATE.pack_into(self._map, 0, clock(), 0.0, False)
 
     def ready(self) -> None:
         """Say that the model is loaded and requests are taken."""
-        _STATE.pack_into(self._map, 0, self._clock(), True)
+        _STATE.pack_into(self._map, 0, self._clock(), 0.0, True)
+
+    def work(self) -> None:
+        """Note that work on a request, or on several at once, begins now."""
+        self._at_work[self._number] = 1
+        _SINCE.pack_into(self._map, _WORKS_AT, self._clock())
+
+    def rest(self) -> None:
+        """Note that this work has ended."""
+        _SINCE.pack_into(self._map, _WORKS_AT, 0.0)
+        self._at_work[self._number] = 0
 
     def begin(self, request_id: str, inference_id: str | None = None) -> int:
         """Note a request and return its place, for end(); -1 where no place is left for it."""
-        ids = (request_id.encode()[:64], (inference_id or "").encode()[:64])
-        for place in range(_PLACES):
-            offset = _STATE.size + place * _REQUEST.size
-            if not any(self._map[offset : offset + 8]):
-                _REQUEST.pack_into(self._map, offset, self._clock(), *ids)
-                return place
-        return -1
+        if not self._free:
+            return -1
+        place = self._free.pop()
+        ids = (request_id.encode()[:64], inference_id.encode()[:64] if inference_id else b"")
+        _REQUEST.pack_into(self._map, _STATE.size + place * _REQUEST.size, self._clock(), *ids)
+        return place
 
     def end(self, place: int) -> None:
         """Note that the request at this place is answered."""
         if place >= 0:
-            offset = _STATE.size + place * _REQUEST.size
-            self._map[offset : offset + 8] = bytes(8)
+            _SINCE.pack_into(self._map, _STATE.size + place * _REQUEST.size, 0.0)
+            self._free.append(place)
 
 
 class Scoreboard:
@@ -84,11 +104,16 @@ class Scoreboard:
         self._slots = run_dir / "workers"
         self._failure = run_dir / "failure"
         self._supervisor_pid = supervisor_pid
+        self._at_work = mmap.mmap(-1, _MOST_WORKERS)  # workers that are forked later share it
         self._slots.mkdir(exist_ok=True)
 
-    def slot(self, pid: int) -> Slot:
-        """Return a new slot for a worker that has just been forked."""
-        return Slot(self._slots / str(pid))
+    def slot(self, pid: int, number: int = 0) -> Slot:
+        """Return a new slot for a worker that has just been forked; its number is no living one's."""
+        return Slot(self._slots / str(pid), self._at_work, number)
+
+    def at_work(self, besides: int) -> int:
+        """Return how many workers besides one are at work now."""
+        return sum(self._at_work[:]) - self._at_work[besides]
 
     def score(self, pid: int) -> Score | None:
         """Return what a worker did last, or None where it never had a slot."""
@@ -103,8 +128,9 @@ class Scoreboard:
         found = (self.score(int(entry.name)) for entry in self._slots.iterdir())
         return [score for score in found if score]
 
-    def clear(self, pid: int) -> None:
+    def clear(self, pid: int, number: int = 0) -> None:
         """Forget a worker that has ended."""
+        self._at_work[number] = 0
         (self._slots / str(pid)).unlink(missing_ok=True)
 
     def fail(self, reason: str) -> None:
@@ -133,14 +159,14 @@ class Scoreboard:
 
 
 def _score(pid: int, content: bytes) -> Score:
-    since_s, ready = _STATE.unpack_from(content)
+    since_s, works_since_s, ready = _STATE.unpack_from(content)
     places = (_REQUEST.unpack_from(content, _STATE.size + place * _REQUEST.size) for place in range(_PLACES))
     in_flight = [
         InFlight(_string(request_id), _string(inference_id) or None, began_s)
         for began_s, request_id, inference_id in places
         if began_s
     ]
-    return Score(pid, ready, since_s, in_flight)
+    return Score(pid, ready, since_s, works_since_s or None, in_flight)
 
 
 def _string(field: bytes) -> str:

@@ -136,7 +136,7 @@ class Supervisor:
         address = f"{self._settings.host}:{self._settings.port}"
         bind = address
         if nginx := find_nginx(self._environ.get("PATH")):
-            configuration = write_configuration(self._settings, self._run_dir, cores)
+            configuration = write_configuration(self._settings, self._run_dir, cores, shares.workers)
             command = [nginx, "-e", "stderr", "-p", str(self._run_dir), "-c", str(configuration)]
             self._children.append(start("nginx", command, self._environ, signal.SIGTERM))
             bind = f"unix:{self._run_dir / GUNICORN_SOCKET}"
@@ -144,7 +144,7 @@ class Supervisor:
             log.warning(
                 "nginx is not installed: gunicorn serves alone, and /ping waits while workers load or work"
             )
-        command = [sys.executable, "-m", "gunicorn", "-c", "python:byoc_serving.supervision.gunicorn_conf"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "python:byoc_serving.door.gunicorn_conf"]
         command += ["--bind", bind, "--workers", str(shares.workers), "wsgi:app"]
         variables = {**self._environ, **limits, RUN_DIR_VARIABLE: str(self._run_dir)}
         self._children.append(start("gunicorn", command, variables, signal.SIGQUIT))

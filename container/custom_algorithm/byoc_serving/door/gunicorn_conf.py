@@ -1,6 +1,6 @@
 """gunicorn's configuration and hooks under `serve`: each worker loads after the fork and keeps its score.
 
-gunicorn imports this module by name (`-c python:byoc_serving.supervision.gunicorn_conf`) and reads its
+gunicorn imports this module by name (`-c python:byoc_serving.door.gunicorn_conf`) and reads its
 globals; where it listens and with how many workers, the supervisor says on its command line.
 """
 
@@ -10,31 +10,36 @@ import os
 import sys
 import time
 import traceback
-import uuid
 
 from gunicorn.arbiter import Arbiter
-from gunicorn.http.message import Request
-from gunicorn.http.wsgi import Response
-from gunicorn.workers.base import Worker
+from gunicorn.sock import UnixSocket
 
+from byoc_serving.call_log import CallLog
+from byoc_serving.door.choice import invocations_of
+from byoc_serving.door.turns import Door
+from byoc_serving.door.worker import DoorWorker
 from byoc_serving.errors import ServingError
 from byoc_serving.logs import logging_configuration
 from byoc_serving.settings import DRAIN_S, environment, settings_from
+from byoc_serving.supervision.cores import available_cores
+from byoc_serving.supervision.nginx import worker_socket
 from byoc_serving.supervision.scoreboard import Scoreboard
+from byoc_serving.threads import LibraryThreads
 from byoc_serving.versions.manifest import verify_model
+from byoc_serving.warming import warmed
 
 log = logging.getLogger("serve")
 
 _settings = settings_from(environment())
 if _settings.run_dir is None:
-    raise RuntimeError(
-        "byoc_serving.supervision.gunicorn_conf is for `serve`. Elsewhere run: gunicorn wsgi:app"
-    )
-_scoreboard = Scoreboard(_settings.run_dir, supervisor_pid=os.getppid())
+    raise RuntimeError("byoc_serving.door.gunicorn_conf is for `serve`. Elsewhere run: gunicorn wsgi:app")
+_run_dir = _settings.run_dir
+_scoreboard = Scoreboard(_run_dir, supervisor_pid=os.getppid())
+_cores = max(1, int(available_cores()))
+_threads = int(environment().get("OMP_NUM_THREADS") or 1)
 
-# One request a worker: a worker that is killed takes one request with it, the others wait in the socket.
-worker_class = "sync"
-worker_tmp_dir = str(_settings.run_dir)
+worker_class = "byoc_serving.door.worker.DoorWorker"
+worker_tmp_dir = str(_run_dir)
 timeout = math.ceil(_settings.timeout_s)
 graceful_timeout = DRAIN_S
 backlog = 2048
@@ -62,43 +67,59 @@ def on_starting(server: Arbiter) -> None:
         _give_up(error)
 
 
-def post_fork(_server: Arbiter, worker: Worker) -> None:
+def pre_fork(server: Arbiter, worker: DoorWorker) -> None:
+    """Give the worker the lowest number that no living one has."""
+    taken = {other.number for other in server.WORKERS.values()}
+    worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
+
+
+def post_fork(_server: Arbiter, worker: DoorWorker) -> None:
     """Open the worker's slot, and give it as long as SAGEMAKER_STARTUP_TIMEOUT to load.
 
     gunicorn kills a worker whose file was last touched longer ago than the timeout; a time in the future
     postpones that without a thread, which could not run while a library holds the interpreter lock.
     """
-    worker.slot = _scoreboard.slot(worker.pid)
+    worker.slot = _scoreboard.slot(worker.pid, worker.number)
     until = time.monotonic() + _settings.startup_timeout_s
     os.utime(worker.tmp.fileno(), (until, until))
 
 
-def post_worker_init(worker: Worker) -> None:
-    """Load the model in the worker, then let it take requests."""
+def post_worker_init(worker: DoorWorker) -> None:
+    """Load the model in the worker and warm it up; then it may take requests."""
+    app = worker.wsgi
+    invocations = app.extensions["invocations"]
+    calls = CallLog() if _settings.log_level <= logging.INFO else None
+    invocations.note = calls.note if calls else lambda _call: None
+    threads = LibraryThreads(_threads, lambda: _cores - _scoreboard.at_work(besides=worker.number))
     try:
-        worker.wsgi.extensions["invocations"].load()
+        invocations.load()
+        threads.find()
+        invocations.loading.change(lambda model: warmed(model, _settings, threads.fit))
     except ServingError as error:
         _give_up(error)
-    worker.slot.ready()
-    _scoreboard.tell_supervisor()
+    ours = invocations_of(app, _settings)
+
+    worker.door = Door(
+        invocations=invocations if ours else None,
+        application=app,
+        slot=worker.slot,
+        after=calls.flush if calls else lambda: None,
+        most_waiting=_settings.queue,
+        most_bytes=_settings.max_payload_bytes,
+        wait_s=_settings.batch_wait_s,
+        address=(_settings.host, _settings.port),
+    )
+
+    def is_ready() -> None:
+        worker.slot.ready()
+        _scoreboard.tell_supervisor()
+
+    worker.is_ready = is_ready
+    if isinstance(worker.sockets[0], UnixSocket):  # nginx stands before us
+        worker.own_socket = worker_socket(_run_dir, worker.number)
 
 
-def pre_request(worker: Worker, request: Request) -> None:
-    """Note the request under the id that nginx gave it; without nginx it gets one here."""
-    headers = dict(request.headers)
-    request_id = headers.get("X-REQUEST-ID")
-    if not request_id:
-        request_id = uuid.uuid4().hex
-        request.headers.append(("X-REQUEST-ID", request_id))
-    worker.place = worker.slot.begin(request_id, headers.get("X-AMZN-SAGEMAKER-INFERENCE-ID"))
-
-
-def post_request(worker: Worker, _request: Request, _environ: dict[str, object], _response: Response) -> None:
-    """Note that the request is answered."""
-    worker.slot.end(worker.place)
-
-
-def worker_abort(_worker: Worker) -> None:
+def worker_abort(_worker: DoorWorker) -> None:
     """End a worker whose request overran the timeout, and say where in the code it was.
 
     gunicorn would raise SystemExit there, which the user's code may catch, and which looks like its own.
@@ -107,11 +128,11 @@ def worker_abort(_worker: Worker) -> None:
     os._exit(1)
 
 
-def child_exit(_server: Arbiter, worker: Worker) -> None:
+def child_exit(_server: Arbiter, worker: DoorWorker) -> None:
     """Say which requests an ended worker took with it, and stop trying when none survives loading."""
     global _deaths_while_loading  # noqa: PLW0603 - gunicorn's hooks are functions of a module
     score = _scoreboard.score(worker.pid)
-    _scoreboard.clear(worker.pid)
+    _scoreboard.clear(worker.pid, worker.number)
     if score is None:
         return
     for request in score.in_flight:

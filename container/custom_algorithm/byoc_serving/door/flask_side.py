@@ -1,0 +1,76 @@
+"""Hands a request to a WSGI application (PEP 3333), and takes its answer as a response."""
+
+import io
+import sys
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from byoc_serving.calls import Response
+from byoc_serving.door.head import Head
+
+Application = Callable[[dict[str, Any], Callable[..., object]], Iterable[bytes]]
+
+_NOT_HTTP = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
+# Ours to say: they are of the connection, not of the answer.
+_OF_THE_CONNECTION = {"content-type", "content-length", "connection", "transfer-encoding"}
+
+
+def response_of(application: Application, head: Head, body: bytes, host: str, port: int) -> Response:
+    """Return what an application answers; it has failed where this raises.
+
+    Args:
+        application: of WSGI.
+        head: of the request.
+        body: of the request, whole.
+        host: where we listen.
+        port: where we listen.
+    """
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
+        started[:] = [int(status.partition(" ")[0]), headers]
+
+    pieces = application(environ_of(head, body, host, port), start_response)
+    chunks = iter(pieces)
+    first = next(chunks, b"")  # an application may start its response as late as here
+    status, headers = started
+    named = {name.lower(): value for name, value in headers}
+    more = {name: value for name, value in headers if name.lower() not in _OF_THE_CONNECTION}
+    content = chain([first], chunks) if "content-length" not in named else first + b"".join(chunks)
+    if isinstance(content, bytes):
+        _close(pieces)
+    return Response(status, content, named.get("content-type", "application/octet-stream"), more)
+
+
+def environ_of(head: Head, body: bytes, host: str, port: int) -> dict[str, Any]:
+    """Return a request as PEP 3333 has it."""
+    path, _, query = head.target.decode("latin-1").partition("?")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": head.method.decode("latin-1"),
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": head.target.decode("latin-1"),
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": "HTTP/1.0" if head.is_1_0 else "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
+    for name, value in head.headers.items():
+        environ[_NOT_HTTP.get(name) or f"HTTP_{name.upper().replace('-', '_')}"] = value
+    return environ
+
+
+def _close(pieces: Iterable[bytes]) -> None:
+    close: Callable[[], None] | None = getattr(pieces, "close", None)
+    if close:
+        close()

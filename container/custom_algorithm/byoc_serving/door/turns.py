@@ -1,0 +1,182 @@
+"""Whose turn it is in a worker: requests in the order of their coming, those together that may be."""
+
+import logging
+import re
+import uuid
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from time import monotonic, perf_counter
+from typing import NamedTuple, Protocol
+
+from byoc_serving.calls import INFERENCE_ID, Request, Response, error_response
+from byoc_serving.door.connection import Connection
+from byoc_serving.door.flask_side import Application, response_of
+from byoc_serving.door.head import Head
+from byoc_serving.invocation import Invocations
+
+log = logging.getLogger("door")
+
+Soon = Callable[[Callable[[], None]], object]
+
+_INVOCATIONS = b"/invocations"
+_INFERENCE_ID = INFERENCE_ID.encode()
+_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_BUSY = error_response(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "TooManyRequests",
+    "Too many requests wait for this worker. Send this one again later, or raise MODEL_SERVER_QUEUE.",
+)._replace(headers={"Retry-After": "1"})
+
+
+class Slot(Protocol):
+    """Where a worker notes what it is doing, for others to see."""
+
+    def begin(self, request_id: str, inference_id: str | None = None) -> int:
+        """Note a request; return its place."""
+
+    def end(self, place: int) -> None:
+        """Note that the request at a place is answered."""
+
+    def work(self) -> None:
+        """Note that work begins now."""
+
+    def rest(self) -> None:
+        """Note that it has ended."""
+
+
+class Waiting(NamedTuple):
+    """A request that waits for its turn."""
+
+    connection: Connection
+    head: Head
+    request: Request
+    place: int
+    is_invocation: bool
+
+
+@dataclass(frozen=True)
+class Door:
+    """What stands behind the requests of one worker.
+
+    Attributes:
+        invocations: answer /invocations; None where the application is to do that itself.
+        application: answers everything else.
+        slot: of this worker.
+        after: is called after each turn.
+        most_waiting: requests; a further one is told to come again later.
+        most_bytes: of a body; None for any number.
+        wait_s: how long the first request of several that may join waits for others.
+        address: where we listen.
+    """
+
+    invocations: Invocations | None
+    application: Application
+    slot: Slot
+    after: Callable[[], None]
+    most_waiting: int
+    most_bytes: int | None
+    wait_s: float
+    address: tuple[str, int]
+
+
+class Turns:
+    """The requests of one worker.
+
+    Args:
+        door: what they are for.
+        soon: calls a function when the loop has read what there is to read.
+        later: calls a function after so many seconds.
+    """
+
+    def __init__(self, door: Door, soon: Soon, later: Callable[[float, Callable[[], None]], object]) -> None:
+        self.connections: set[Connection] = set()
+        self._door = door
+        self._soon = soon
+        self._later = later
+        self._waiting: deque[Waiting] = deque()
+        self._is_due = False
+
+    def connection(self) -> Connection:
+        """Return a new connection, whose requests wait here."""
+        return Connection(self._received, self.connections, self._door.most_bytes)
+
+    def close_quiet_connections(self, quiet_s: float) -> None:
+        """Close those on which nothing is answered, and nothing was for so long."""
+        now_s = monotonic()
+        for connection in list(self.connections):
+            if not connection.is_busy and now_s - connection.quiet_since_s >= quiet_s:
+                connection.close()
+
+    def _received(self, connection: Connection, head: Head, body: bytes) -> None:
+        if len(self._waiting) >= self._door.most_waiting:
+            connection.send(_BUSY)
+            return
+        given_id = head.text(b"x-request-id")
+        request = Request(
+            body,
+            head.text(b"content-type"),
+            head.text(b"accept"),
+            head.headers,
+            given_id if given_id and _REQUEST_ID.fullmatch(given_id) else uuid.uuid4().hex,
+            perf_counter(),
+        )
+        place = self._door.slot.begin(request.request_id, head.text(_INFERENCE_ID))
+        is_invocation = (
+            head.method == b"POST" and _is_invocations(head.target) and bool(self._door.invocations)
+        )
+        self._waiting.append(Waiting(connection, head, request, place, is_invocation))
+        if not self._is_due:
+            self._is_due = True
+            if self._door.wait_s and is_invocation:
+                self._later(self._door.wait_s, self._take_turn)
+            else:
+                self._soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        door = self._door
+        door.slot.work()
+        try:
+            if self._waiting[0].is_invocation and door.invocations:
+                self._invoke(door.invocations)
+            else:
+                self._ask_application(self._waiting.popleft())
+        finally:
+            door.slot.rest()
+            self._is_due = bool(self._waiting)
+            if self._is_due:
+                self._soon(self._take_turn)
+            door.after()
+
+    def _invoke(self, invocations: Invocations) -> None:
+        taken = [self._waiting.popleft()]
+        most = invocations.together
+        while len(taken) < most and self._waiting and self._waiting[0].is_invocation:
+            taken.append(self._waiting.popleft())
+        answers = invocations.answers([one.request for one in taken])
+        for one, (response, _) in zip(taken, answers, strict=True):
+            self._answer(one, response)
+        for _, call in answers:
+            invocations.note(call)
+
+    def _ask_application(self, one: Waiting) -> None:
+        try:
+            response = response_of(self._door.application, one.head, one.request.body, *self._door.address)
+        except Exception:
+            log.exception("the application failed", extra={"request_id": one.request.request_id})
+            response = error_response(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "InternalServerError",
+                "The server failed; its traceback is in the log under this id.",
+                {"id": one.request.request_id},
+            )
+        self._answer(one, response)
+
+    def _answer(self, one: Waiting, response: Response) -> None:
+        one.connection.send(response)
+        self._door.slot.end(one.place)
+
+
+def _is_invocations(target: bytes) -> bool:
+    return target == _INVOCATIONS or target.startswith(_INVOCATIONS + b"?")

@@ -1,0 +1,97 @@
+"""gunicorn's worker of the fast door: one event loop that reads, predicts and answers in turn.
+
+A prediction runs in the loop itself. What arrives meanwhile waits in the sockets, is read at once when the
+loop comes back, and is predicted together where rows may be: batches grow with the load, nobody waits.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+from gunicorn.workers.base import Worker
+
+from byoc_serving.door.turns import Door, Turns
+
+_HEARTBEAT_S = 1.0
+_QUIET_S = 75.0  # how long a connection may say nothing
+_BACKLOG = 2048
+
+
+class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
+    """Serves one application of ours from one process.
+
+    Attributes:
+        number: from 0; no two workers that live have the same.
+        own_socket: listened at beside gunicorn's socket, so that nginx can choose among the workers.
+        door: what stands behind its requests.
+        is_ready: is called when requests are taken.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    number: int = 0
+    own_socket: Path | None = None
+    door: Door
+    is_ready: Callable[[], None]
+
+    def init_process(self) -> None:
+        """Make the loop, then do as every worker does."""
+        self.loop = uvloop.new_event_loop()
+        asyncio.set_event_loop(self.loop)
+        self._stopping = asyncio.Event()
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """End at once on every signal that asks for it: there is no request yet that could be finished."""
+        for number in self.SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, lambda *_: os._exit(0))
+        for number in (signal.SIGUSR1, signal.SIGWINCH):
+            signal.signal(number, signal.SIG_IGN)
+        signal.signal(signal.SIGABRT, self.handle_abort)  # a request has overrun: in the middle of its code
+
+    def run(self) -> None:
+        """Serve until told to stop, or until gunicorn's master has gone."""
+        try:
+            self.loop.run_until_complete(self._serve())
+        finally:
+            self.loop.close()
+
+    def _stop(self) -> None:
+        self.alive = False
+        self._stopping.set()
+
+    async def _serve(self) -> None:
+        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
+        turns = Turns(self.door, self.loop.call_soon, self.loop.call_later)
+        servers = [
+            await self.loop.create_server(turns.connection, sock=listener.sock) for listener in self.sockets
+        ]
+        if self.own_socket:
+            self.own_socket.unlink(missing_ok=True)
+            own = await self.loop.create_unix_server(turns.connection, str(self.own_socket), backlog=_BACKLOG)
+            servers.append(own)
+        self.is_ready()
+        while self.alive and self.ppid == os.getppid():
+            self.notify()
+            turns.close_quiet_connections(_QUIET_S)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), _HEARTBEAT_S)
+            except TimeoutError:
+                continue
+        for server in servers:
+            server.close()
+        await self._finish(turns)
+
+    async def _finish(self, turns: Turns) -> None:
+        give_up = time.monotonic() + self.cfg.graceful_timeout
+        while time.monotonic() < give_up:
+            turns.close_quiet_connections(0)
+            if not turns.connections:
+                return
+            self.notify()
+            await asyncio.sleep(0.02)

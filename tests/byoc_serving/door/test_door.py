@@ -1,0 +1,241 @@
+"""The fast door on the wire: what a proxy, a plain client and a broken one send, and what each gets."""
+
+import contextlib
+import http.client
+import json
+import re
+import socket
+import time
+
+import pytest
+
+from byoc_serving.door.choice import hooks_of, invocations_of
+from byoc_serving.settings import Settings
+from flask_server import ECHO, Answer, apps_with, fast_serving, own_imports
+from predictor import create_app
+
+POST = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+
+
+def app_of(folder, script):
+    (folder / "ml" / "model").mkdir(parents=True, exist_ok=True)
+    return create_app(Settings(base_dir=folder / "ml", apps_dir=apps_with(folder, script), max_payload_mb=1))
+
+
+@contextlib.contextmanager
+def served(folder, script=ECHO, **settings):
+    with own_imports(), fast_serving(app_of(folder, script), **settings) as caller:
+        yield caller
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("echo")) as caller:
+        yield caller
+
+
+def said_to(caller, *pieces, half_close=True):
+    """Send pieces, each when the one before has had time to arrive; return all that comes back."""
+    with socket.create_connection(("127.0.0.1", caller.port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(0.02)
+        if half_close:
+            connection.shutdown(socket.SHUT_WR)
+        return connection.makefile("rb").read()
+
+
+def said_on(connection, sent=b""):
+    """Return the answer to what was sent on a connection that stays open."""
+    connection.sendall(sent)
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return Answer(response.status, response.headers, response.read())
+
+
+def statuses(said):
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+) ", said)]
+
+
+def test_requests_on_one_connection_are_answered_one_after_the_other(echo):
+    one, two = (POST + b"Content-Length: 3\r\n\r\n" + body for body in (b"1,2", b"3,4"))
+    said = said_to(echo, one + two[:40], two[40:])
+    assert statuses(said) == [200, 200]
+    assert said.index(b"[[1.0,2.0]]") < said.index(b"[[3.0,4.0]]")
+
+
+@pytest.mark.parametrize("cut", [1, 20, len(POST), len(POST) + 10])
+def test_a_request_may_come_in_pieces_of_any_size(echo, cut):
+    whole = POST + b"Content-Length: 3\r\n\r\n1,2"
+    assert said_to(echo, whole[:cut], whole[cut:]).endswith(b"[[1.0,2.0]]")
+
+
+def test_a_body_in_chunks_is_put_together_and_what_follows_is_the_next_request(echo):
+    chunked = POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n1,\r\n1;x=y\r\n2\r\n0\r\nX-Sum: t\r\n\r\n"
+    said = said_to(echo, chunked[:-28], chunked[-28:] + POST + b"Content-Length: 1\r\n\r\n7")
+    assert statuses(said) == [200, 200]
+    assert said.endswith(b"[[7.0]]")
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(echo):
+    said = said_to(echo, POST + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n", b"1,2")
+    assert statuses(said) == [100, 200]
+
+
+def test_a_client_that_wants_the_connection_closed_has_it_closed(echo):
+    said = said_to(echo, POST + b"Connection: close\r\nContent-Length: 1\r\n\r\n7", half_close=False)
+    assert b"\r\nConnection: close\r\n" in said
+    assert said.endswith(b"[[7.0]]")
+
+
+def test_a_client_of_http_1_0_gets_an_answer_of_known_length(echo):
+    head = b"POST /invocations HTTP/1.0\r\nContent-Type: text/csv\r\nContent-Length: 1\r\n\r\n7"
+    said = said_to(echo, head, half_close=False)
+    assert b"\r\nContent-Length: 7\r\n" in said
+
+
+def test_a_path_with_a_query_is_the_same_path(echo):
+    said = said_to(echo, POST.replace(b"/invocations", b"/invocations?a=b") + b"Content-Length: 1\r\n\r\n7")
+    assert statuses(said) == [200]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),  # TLS
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/3.0\r\n\r\n", 501),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 2_000 + b"\r\n", 400),
+        (b"GET / HTTP/1.1\r\na: " + b"b" * 70_000, 431),
+        (POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n1,2", 400),
+        (POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1,2", 400),
+        (POST + b"Content-Length: -3\r\n\r\n", 400),
+        (POST + b"Content-Length: 99999999999999999999999\r\n\r\n", 400),
+        (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (POST + b"Content-Length: 99\r\n\r\n1,2", 400),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\n1,", 400),
+    ],
+)
+def test_what_is_no_whole_request_is_refused_in_json_and_the_connection_closed(echo, sent, status):
+    said = said_to(echo, sent)
+    assert statuses(said) == [status]
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["error"]["message"].endswith(".")
+    assert echo.invoke("7", "text/csv").status == 200
+
+
+def test_a_client_that_goes_away_costs_nobody_else_anything(echo):
+    for piece in (b"", b"POST", POST + b"Content-Length: 9\r\n\r\n1", POST + b"Content-Length: 1\r\n\r\n7"):
+        with socket.create_connection(("127.0.0.1", echo.port)) as gone:
+            gone.sendall(piece)
+    assert echo.invoke("7", "text/csv").status == 200
+
+
+STREAM = """
+    import itertools
+    def model_fn(model_dir): return {}
+    def predict_fn(data, model): return data
+    def output_fn(prediction, accept):
+        if prediction[0, 0] == 0:
+            return ([1] for _ in range(3))
+        def pieces():
+            for number in range(int(prediction[0, 0])):
+                if number == 5:
+                    raise ValueError("secret")
+                yield f"{number}\\n" if number % 2 else f"{number}\\n".encode()
+        return pieces(), "text/event-stream"
+"""
+
+
+def test_what_an_iterator_yields_is_sent_piece_by_piece(tmp_path):
+    with served(tmp_path, STREAM) as caller:
+        said = said_to(caller, POST + b"Content-Length: 1\r\n\r\n3")
+        assert b"\r\nTransfer-Encoding: chunked\r\n" in said
+        assert said.endswith(b"2\r\n0\n\r\n2\r\n1\n\r\n2\r\n2\n\r\n0\r\n\r\n")
+        got = caller.invoke("3", "text/csv")
+        assert (got.body, got.headers["Content-Type"]) == (b"0\n1\n2\n", "text/event-stream")
+        old = said_to(caller, POST.replace(b"1.1", b"1.0") + b"Content-Length: 1\r\n\r\n3")
+        assert b"\r\nContent-Length: 6\r\n" in old
+
+
+def test_a_stream_that_fails_after_its_begin_is_seen_to_be_torn_and_before_it_is_500(tmp_path, caplog):
+    with served(tmp_path, STREAM) as caller:
+        assert not said_to(caller, POST + b"Content-Length: 1\r\n\r\n9").endswith(b"0\r\n\r\n")
+        assert caller.invoke("0", "text/csv").status == 500
+        assert caller.invoke("3", "text/csv").body == b"0\n1\n2\n"
+    assert "a streamed answer broke off" in caplog.text
+
+
+SLOW = """
+    import time
+    def model_fn(model_dir): return {}
+    def predict_fn(data, model):
+        time.sleep(0.3)
+        return data
+"""
+
+
+def test_more_than_may_wait_are_told_to_come_again(tmp_path):
+    with served(tmp_path, SLOW, most_waiting=2) as caller, contextlib.ExitStack() as open_ones:
+        connections = [
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", caller.port))) for _ in range(8)
+        ]
+        for connection in connections:  # so that each has been accepted
+            assert said_on(connection, b"GET /x HTTP/1.1\r\n\r\n").status == 404
+        for connection in connections:
+            connection.sendall(POST + b"Content-Length: 1\r\n\r\n7")
+        got = [said_on(connection) for connection in connections]
+    refused = [answer for answer in got if answer.status == 503]
+    assert refused
+    assert len(got) - len(refused) >= 2
+    assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
+    assert {json.loads(answer.body)["error"]["code"] for answer in refused} == {"TooManyRequests"}
+
+
+HOOKS = {
+    "before_request": lambda app: app.before_request(lambda: None),
+    "after_request": lambda app: app.after_request(lambda answer: answer),
+    "teardown_request": lambda app: app.teardown_request(lambda _: None),
+    "teardown_appcontext": lambda app: app.teardown_appcontext(lambda _: None),
+    "url_value_preprocessor": lambda app: app.url_value_preprocessor(lambda *_: None),
+    "middleware": lambda app: setattr(app, "wsgi_app", lambda *_: []),
+    "another view": lambda app: app.view_functions.update(invoke=lambda: "mine"),
+}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_an_app_with_something_of_its_users_is_asked_itself(tmp_path, hook):
+    app = app_of(tmp_path, ECHO)
+    assert invocations_of(app, Settings())
+    HOOKS[hook](app)
+    assert hooks_of(app)
+    assert not invocations_of(app, Settings())
+    assert invocations_of(app, Settings(door="fast"))
+
+
+def test_the_setting_chooses_the_flask_app(tmp_path):
+    assert not invocations_of(app_of(tmp_path, ECHO), Settings(door="flask"))
+
+
+def test_what_the_app_streams_is_streamed_and_what_fails_in_it_is_500(tmp_path, caplog):
+    app = app_of(tmp_path, ECHO)
+    app.add_url_rule("/stream", "stream", lambda: app.response_class(iter([b"a", b"b"])))
+    app.add_url_rule("/length", "length", lambda: "four")
+    app.wsgi_app = failing_at("/fail", app.wsgi_app)
+    with own_imports(), fast_serving(app) as caller:
+        assert caller.request("GET", "/stream").body == b"ab"
+        length = caller.request("GET", "/length")
+        assert (length.body, length.headers["Content-Length"]) == (b"four", "4")
+        assert caller.request("GET", "/fail").error["code"] == "InternalServerError"
+    assert "secret" in caplog.text
+
+
+def failing_at(path, wsgi_app):
+    def wrapped(environ, start_response):
+        if environ["PATH_INFO"] == path:
+            raise ValueError("secret")
+        return wsgi_app(environ, start_response)
+
+    return wrapped

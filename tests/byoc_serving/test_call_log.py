@@ -1,0 +1,87 @@
+"""call_log: one line for each call, the same by either way."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from byoc_serving.call_log import CallLog, log_call
+from byoc_serving.calls import Call, Request, Response, error_response
+from byoc_serving.logs import JsonFormatter
+
+HEADERS = {"x-amzn-sagemaker-custom-attributes": 'trace="é\\ud800"\n', "x-amzn-sagemaker-inference-id": "i-1"}
+
+
+def predicted(**changes):
+    request = Request(b"12345", "text/csv", None, HEADERS, "id-1", 0.5)
+    times = {"began_s": 1.0, "decoded_s": 1.25, "predicting_s": 1.5, "predicted_s": 1.75, "ended_s": 2.0}
+    response = Response(200, b"123", "text/csv")
+    return Call(request, **(times | {"data": np.ones((4, 2)), "together": 3, "response": response} | changes))
+
+
+def refused():
+    request = Request(b"", None, None, {}, "a" * 32)
+    return Call(request, 1.0, response=error_response(400, "BadRequest", "no"), ended_s=1.0015)
+
+
+def logged(call, caplog):
+    caplog.set_level(logging.INFO, "invocation")
+    log_call(call)
+    return json.loads(JsonFormatter().format(caplog.records[-1]))
+
+
+def written(*calls):
+    pieces = []
+    log = CallLog(pieces.append, clock=lambda: 1_800_000_000.25)
+    for call in calls:
+        log.note(call)
+    log.flush()
+    return pieces
+
+
+@pytest.mark.parametrize("call", [predicted(), refused(), predicted(data="no table")])
+def test_what_is_written_directly_is_what_logging_would_write(call, caplog):
+    [piece] = written(call)
+    direct = json.loads(piece)
+    assert piece.endswith(b"\n")
+    assert direct.pop("time") == "2027-01-15T08:00:00.250Z"
+    through_logging = logged(call, caplog)
+    del through_logging["time"]
+    assert direct == through_logging
+
+
+def test_a_line_tells_how_long_each_stage_took(caplog):
+    told = logged(predicted(), caplog)
+    assert told["message"] == "answered 200 in 1500.0 ms"
+    assert {name: told[name] for name in ("ms", "decode_ms", "wait_ms", "predict_ms", "encode_ms")} == {
+        "ms": 1500.0,
+        "decode_ms": 250.0,
+        "wait_ms": 750.0,
+        "predict_ms": 250.0,
+        "encode_ms": 250.0,
+    }
+    assert (told["rows"], told["together"], told["bytes_in"], told["bytes_out"]) == (4, 3, 5, 3)
+
+
+def test_a_refused_call_has_no_stages(caplog):
+    told = logged(refused(), caplog)
+    assert (told["status"], told["ms"]) == (400, 1.5)
+    assert "predict_ms" not in told
+
+
+def test_lines_are_written_together_as_long_as_a_pipe_keeps_them_whole():
+    assert len(written(*[refused()] * 8)) == 1
+    pieces = written(*[refused()] * 40)
+    assert len(pieces) == 40
+    assert all(piece.count(b"\n") == 1 for piece in pieces)
+
+
+def test_nothing_is_written_where_nothing_was_noted():
+    assert written() == []
+
+
+def test_a_quiet_logger_costs_no_line(caplog):
+    caplog.set_level(logging.WARNING, "invocation")
+    log_call(refused())
+    assert caplog.records == []

@@ -1,0 +1,122 @@
+"""warming: what a model is tried with before its first request, and what is decided by it."""
+
+import pytest
+
+from byoc_serving.invocation import Invocations, Request
+from byoc_serving.loading import Loading
+from byoc_serving.settings import Settings
+from byoc_serving.warming import warmed
+from flask_server import apps_with, own_imports, write_manifest
+
+SUMS = """
+    def model_fn(model_dir): return []
+    def predict_fn(data, model):
+        model.append(len(data))
+        return data.sum(axis=1)
+"""
+ROWS = [[float(row), 1.0] for row in range(8)]
+
+
+@pytest.fixture
+def warm(tmp_path):
+    """A function that loads and warms a script up, over a model version with those sample rows."""
+
+    def load(script=SUMS, rows=ROWS, **settings):
+        write_manifest(tmp_path / "ml" / "model", sample_rows=tuple(rows))
+        given = Settings(base_dir=tmp_path / "ml", apps_dir=apps_with(tmp_path, script), **settings)
+        told = []
+        return warmed(Loading(given, given.model_dir).load(), given, told.append), told
+
+    with own_imports():
+        yield load
+
+
+def test_a_model_is_warmed_up_with_its_sample_rows_and_asked_for_them_in_company(warm):
+    model, told = warm()
+    assert model.batch_rows == 1024
+    assert model.model[0] == 8
+    assert model.model[1:9] == [1] * 8
+    assert max(model.model[9:]) > 1
+    assert told == model.model  # who prepares for a prediction knows of each
+
+
+@pytest.mark.parametrize(
+    ("script", "settings", "why"),
+    [
+        (SUMS, {"batching": "off"}, "MODEL_SERVER_BATCHING is off"),
+        (SUMS.replace("sum(axis=1)", "sum(axis=1) / len(data)"), {}, "otherwise alone than among others"),
+        (SUMS.replace("(data, model)", "(data, model, context)"), {"batching": "on"}, "takes the context"),
+        (SUMS + "    def input_fn(body, content_type): return body", {"batching": "on"}, "has input_fn"),
+        (
+            "def model_fn(d): return []\ndef transform_fn(model, data, content_type, accept): return data\n",
+            {"batching": "on"},
+            "has transform_fn",
+        ),
+        (
+            SUMS.replace("model.append(len(data))", "raise ValueError(3)"),
+            {},
+            "cannot be predicted: ValueError: 3",
+        ),
+    ],
+)
+def test_requests_stay_apart_where_their_company_could_change_an_answer(warm, caplog, script, settings, why):
+    caplog.set_level("INFO")
+    model, _ = warm(script, **settings)
+    assert model.batch_rows == 0
+    assert why in caplog.text
+
+
+@pytest.mark.parametrize("rows", [[], ROWS[:7], [ROWS[0]] * 20, [["a", "b"]] * 8, [[1.0]] * 8])
+def test_too_few_different_rows_of_numbers_decide_nothing(warm, caplog, rows):
+    caplog.set_level("INFO")
+    assert warm(SUMS, rows)[0].batch_rows == 0
+    assert "not 8 different sample rows of numbers" in caplog.text
+
+
+def test_a_setting_joins_without_samples(warm):
+    assert warm(SUMS, [], batching="on", batch_rows=7)[0].batch_rows == 7
+
+
+def test_samples_that_cannot_be_predicted_are_told_and_the_model_serves(warm, caplog):
+    model, _ = warm(SUMS.replace("model.append(len(data))", "raise ValueError(3)"))
+    assert "the sample rows of the model version cannot be predicted: ValueError: 3" in caplog.text
+    assert model.algorithm.predict_fn
+
+
+def request(body):
+    return Request(body, "text/csv", None, {}, "id")
+
+
+def test_a_bad_row_fails_its_own_request_only(tmp_path, caplog):
+    script = """
+        def model_fn(model_dir): return {}
+        def predict_fn(data, model):
+            if (data == 13).any():
+                raise ValueError("unlucky")
+            return data[:, 0].tolist()
+    """
+    with own_imports():
+        settings = Settings(base_dir=tmp_path, apps_dir=apps_with(tmp_path, script), batching="on")
+        invocations = Invocations(settings)
+        invocations.loading.change(lambda model: warmed(model, settings, lambda _rows: None))
+        assert invocations.together > 1
+        bodies = (b"1,2", b"3,4\n5,6", b"13,0", b"x,y,z", b"")
+        answers = invocations.answers([request(body) for body in bodies])
+    assert [response.status for response, _ in answers] == [200, 200, 500, 200, 400]
+    assert [response.body for response, _ in answers[:2]] == [b"[1.0]", b"[3.0,5.0]"]
+
+
+def test_what_is_predicted_together_is_encoded_for_each_as_it_asked(tmp_path):
+    script = """
+        def model_fn(model_dir): return {}
+        def predict_fn(data, model): return data[:, 0]
+        def output_fn(prediction, accept): return f"{accept}: {prediction.tolist()}"
+    """
+    with own_imports():
+        settings = Settings(base_dir=tmp_path, apps_dir=apps_with(tmp_path, script), batching="on")
+        invocations = Invocations(settings)
+        invocations.loading.change(lambda model: warmed(model, settings, lambda _rows: None))
+        asked = [request(b"1,2")._replace(accept=accept) for accept in ("text/plain", "image/png")]
+        answers = invocations.answers(asked)
+    assert [response.body for response, _ in answers] == [b"text/plain: [1.0]", b"image/png: [1.0]"]
+    assert {call.together for _, call in answers} == {2}
