@@ -139,7 +139,7 @@ def _csv_block(text: bytes) -> NDArray[np.float64] | None:
 def _json_lines_block(text: bytes) -> NDArray[np.float64] | None:
     ends = 0
     if b"\n" in text:
-        text = text.replace(b"\r\n", b"\n")
+        text = text.replace(b"\r\n", b"\n") if b"\r" in text else text
         codes = np.frombuffer(text, np.uint8)
         places = np.flatnonzero(codes == ord("\n"))
         ends = len(places)
