@@ -1,9 +1,7 @@
 """The verb `byoc check`: will this container work on SageMaker?"""
 
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from byoc.check.rule import Part
 from byoc.check.run import Result, results
 from byoc.check.summary import ends_well
 from byoc.check.table import RULES
+from byoc.check.workplace import workplace
 from byoc.errors import ByocError
 from byoc.model_source import model_at
 from byoc.runtime import docker
@@ -98,11 +97,8 @@ def check(**given: Any) -> int:  # noqa: ANN401 - click's options
         return 0
     if asked.target is None:
         raise click.UsageError("Name an image, a folder or a URL to check.")
-    work = Path(tempfile.mkdtemp(prefix="byoc-check-"))
-    try:
+    with workplace() as work:
         found = _tell(asked, asked.target, work)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return 0 if ends_well(found) else NOT_GOOD
 
 
@@ -148,10 +144,13 @@ def _target(target: str, python: Path | None) -> Target:
         return Folder(Path(target), python.absolute()) if python else Folder(Path(target))
     if (image := docker.find_image(target)) is not None:
         return image
-    engine = "Docker has no such image" if docker.engine_answers() else "no Docker engine answers"
-    raise ByocError(
-        f"{target} cannot be checked: there is no such folder, and {engine}. Build or pull it first."
+    why = docker.why_no_engine()
+    reason = (
+        f"no Docker engine answers ({why}). Start Docker, or name a folder with train and serve."
+        if why
+        else f"Docker has no such image. Build it, or docker pull {target}."
     )
+    raise ByocError(f"{target} cannot be checked: there is no such folder, and {reason}")
 
 
 def _sample(asked: _Given) -> Sample | None:

@@ -15,6 +15,8 @@ from byoc.runtime.images import BINDS_TO_PORT, DockerImage, Folder, Image, binds
 
 MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 _ENGINE_S = 60.0
+SCHEMA_2 = "application/vnd.docker.distribution.manifest.v2+json"
+_CONTAINERDS_STORE = "io.containerd.snapshotter"
 # Images that bring no USER, no ENTRYPOINT but one that runs what it is given, and a PATH of folders of the
 # system and the language.
 _PLAIN = re.compile(
@@ -37,7 +39,7 @@ class Facts:
         history: how it was built: a Dockerfile's instructions, or what Docker remembers of them.
         is_all: whether what is not here is not so; else a base image, or no Dockerfile, leaves it open.
         digests: the names with digests that it has in registries.
-        media_type: of its manifest, as the engine keeps it; "" where it keeps none.
+        media_type: of its manifest, as the engine would push it; "" where unknown.
     """
 
     entrypoint: tuple[str, ...] | str | None
@@ -136,8 +138,19 @@ def _of_docker(image: DockerImage) -> Facts:
 
 
 def _media_type(found: Mapping[str, Any]) -> str:
-    """Return what the engine would push; one without containerd's image store does not say."""
-    return str((found.get("Descriptor") or {}).get("mediaType") or "")
+    """Return what the engine would push, "" where that is not known.
+
+    Docker's own image store keeps no manifests and does not say, and always pushes its schema 2; containerd's
+    says, which it may use instead. What has a digest was pushed by somebody already, perhaps otherwise.
+    """
+    if told := (found.get("Descriptor") or {}).get("mediaType"):
+        return str(told)
+    try:
+        is_docker = '"Engine"' in _ask("version", "--format", "{{json .Server.Components}}")
+        is_own = _CONTAINERDS_STORE not in _ask("info", "--format", "{{json .DriverStatus}}")
+    except CannotTestError:
+        return ""
+    return SCHEMA_2 if is_docker and is_own and not found.get("RepoDigests") else ""
 
 
 def _ask(*words: str) -> str:

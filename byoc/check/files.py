@@ -9,6 +9,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, cast
 
 from byoc.check.ignored import ignored_by
 from byoc.check.verdict import CannotTestError
@@ -26,6 +27,15 @@ _INSTALLED = re.compile(
 )
 _PASSED_OVER = {".git", ".temps", ".venv", "__pycache__", "node_modules"}
 _MOST_LINKS = 20
+# A process of its own, as byoc may be killed: an export that nobody reads ends, and the container goes, with
+# the volumes that a VOLUME of its image made.
+_EXPORT = """
+container=$("$0" create --network none -- "$1" serve) || exit
+"$0" export "$container"
+status=$?
+"$0" rm --force --volumes "$container" > /dev/null
+exit $status
+"""
 _MOST_KEPT = 256 * 1024 * 1024  # bytes that are kept of all files of an image
 
 
@@ -156,23 +166,31 @@ def _entry(file: Path, path: str) -> Entry:
 
 def _exported(reference: str) -> Iterator[Entry]:
     """Yield the files of an image, from a container that is made for that and never started."""
-    container = _ask("create", "--network", "none", "--", reference, "serve").decode().strip()
-    try:
-        with (
-            subprocess.Popen(["docker", "export", container], stdout=subprocess.PIPE) as export,
-            tarfile.open(fileobj=export.stdout, mode="r|") as archive,
-        ):
-            left = _MOST_KEPT
-            for member in archive:
-                entry = _member(archive, member, left > 0)
-                left -= len(entry.content)
-                yield entry
-    except tarfile.TarError as error:
+    reason = ""
+    with subprocess.Popen(
+        ["sh", "-c", _EXPORT, "docker", reference],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # what ^C does on the terminal of byoc must not leave the container
+    ) as export:
+        exported, said = cast("IO[bytes]", export.stdout), cast("IO[bytes]", export.stderr)
+        try:
+            with tarfile.open(fileobj=exported, mode="r|") as archive:
+                left = _MOST_KEPT
+                for member in archive:
+                    entry = _member(archive, member, left > 0)
+                    left -= len(entry.content)
+                    yield entry
+            exported.read()  # to its end: an export whose reader has gone fails
+        except tarfile.TarError as error:
+            reason = str(error)
+        exported.close()
+        told = said.read().decode(errors="replace").strip()
+    if reason or export.returncode:
         raise CannotTestError(
-            f"The Docker engine does not hand over the files of {reference}: {error}"
-        ) from error
-    finally:
-        _ask("rm", "--force", container)
+            f"The Docker engine does not hand over the files of {reference}: {told or reason}"
+        )
 
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, keeps: bool) -> Entry:
@@ -190,10 +208,3 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, keeps: bool) -> E
     return Entry(
         path, stat.S_IFREG | member.mode, member.size, content=opened.read(wanted) if opened else b""
     )
-
-
-def _ask(*words: str) -> bytes:
-    try:
-        return subprocess.run(["docker", *words], capture_output=True, check=True, timeout=60).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        raise CannotTestError(f"The Docker engine does not answer: {error}") from error

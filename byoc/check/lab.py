@@ -14,7 +14,7 @@ from byoc.check.files import Files, files_of
 from byoc.check.launched import with_programs
 from byoc.check.question import Address, Question, Sample
 from byoc.check.runs import ORDINARY, ServeSetup, TrainSetup
-from byoc.check.serving import NotServingError, Server, server_at
+from byoc.check.serving import HiddenError, NotServingError, Server, server_at
 from byoc.check.training import Trained, Training
 from byoc.check.verdict import CannotTestError
 from byoc.runtime.container import Image, Place
@@ -152,7 +152,10 @@ class Lab:
         if given is None:
             return None
         copy = self.work / "model"
-        shutil.copytree(given, copy, symlinks=True)
+        try:
+            shutil.copytree(given, copy, symlinks=True)
+        except OSError as error:  # such as what a container's root has closed to others
+            raise CannotTestError(f"The model {given} cannot be read: {error}") from error
         protect(copy)
         return copy
 
@@ -267,6 +270,8 @@ class Lab:
             return server
         try:
             return self._shared.enter_context(self.serving())
+        except HiddenError:
+            raise
         except NotServingError:
             if self._ease != ORDINARY or not self._serves(_EASIEST):
                 raise

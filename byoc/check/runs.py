@@ -159,6 +159,7 @@ def _lay_out_model(model: Path | None, place: Place, is_writable: bool) -> None:
         artefact.mkdir()
     else:
         shutil.copytree(model, artefact, symlinks=True, copy_function=_copy if is_writable else _link)
+        artefact.chmod(0o755)  # who is not root moves no folder that is closed to writing
     tree = lay_out_serving(place.opt_ml, artefact)
     if is_writable:
         for path in (tree.model, *tree.model.rglob("*")):

@@ -1,8 +1,9 @@
 """A container that serves, or is about to: its calls, its processes, its log."""
 
+import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -10,13 +11,15 @@ from byoc.check.exchange import CALL_S, Answer, BrokenCallError, Line
 from byoc.check.question import Address, Sample
 from byoc.check.verdict import CannotTestError
 from byoc.runtime.container import Container
-from byoc.runtime.network import dial_port
-from byoc.runtime.procfs import Running, family
+from byoc.runtime.network import PORT, dial_port
+from byoc.runtime.procfs import Running, family, listens_at, network_of
 from byoc.runtime.readiness import PING_TIMEOUT_S
 
 _OK = 200
 _LOOK_S = 0.05
 _LINES = 8
+_HIDES_S = 3.0
+_LOOPBACK = {"127.0.0.1", "::1"}
 # What stands in front of a predictor and holds no interpreter lock.
 _PROXIES = {"caddy", "envoy", "haproxy", "httpd", "nginx", "traefik"}
 _TRACKER = "resource_tracker"  # Python's, which only cleans up
@@ -24,6 +27,10 @@ _TRACKER = "resource_tracker"  # Python's, which only cleans up
 
 class NotServingError(CannotTestError):
     """It ended, or did not answer /ping with 200 in time; the message says which, with its last lines."""
+
+
+class HiddenError(NotServingError):
+    """It listens where nobody outside its container reaches it."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,7 @@ class Server:
             NotServingError: it ended, or did not in time.
         """
         began = time.monotonic()
+        is_hidden = self._hides()
         while True:
             ping = self._look(time.monotonic() - began)
             self.pings.append(ping)
@@ -104,8 +112,18 @@ class Server:
                 raise NotServingError(
                     f"/ping was not answered with 200 in {patience_s:g} s: {ping.said}{self.tail()}"
                 )
+            if next(is_hidden):
+                raise HiddenError(
+                    f"serve listens on 127.0.0.1 alone, port {PORT}: nobody outside its container reaches "
+                    f"that{self.tail()}"
+                )
             progress(ping.said)
             time.sleep(_LOOK_S)
+
+    def listens_at(self) -> set[str]:
+        """Return the addresses on which it listens at port 8080; none where they are not to be seen."""
+        main = self.container.main() if self.container else None
+        return listens_at(main, PORT) if main is not None else set()
 
     def is_alive(self) -> bool:
         """Whether it runs, and answers /ping with 200."""
@@ -125,7 +143,7 @@ class Server:
         found = family(main) if main is not None else []
         if not found:
             raise CannotTestError(
-                "Its processes are not to be seen from here: that takes Linux, and no Docker Desktop."
+                "Its processes are not to be seen from here: that takes Linux, and for Docker root."
             )
         return found
 
@@ -162,6 +180,16 @@ class Server:
         if self.container is not None:
             self.container.process.stop(grace_s)
 
+    def _hides(self) -> Iterator[bool]:
+        """Yield whether it has listened for a while where only its own container reaches it."""
+        looked, hidden = time.monotonic(), 0
+        while True:
+            if time.monotonic() - looked > _HIDES_S and self.container and self.container.mode == "docker":
+                addresses = self.listens_at() if _has_own_network(self.container) else set()
+                hidden = hidden + 1 if addresses and addresses <= _LOOPBACK else 0
+                looked = time.monotonic()
+            yield hidden > 1
+
     def _look(self, at_s: float) -> Ping:
         connected, began = False, time.monotonic()
         try:
@@ -171,6 +199,13 @@ class Server:
         except BrokenCallError as error:
             return Ping(at_s, 0, str(error), time.monotonic() - began, connected)
         return Ping(at_s, answer.status, f"/ping answered {answer}", answer.seconds, connected)
+
+
+def _has_own_network(container: Container) -> bool:
+    """Whether a program is known to have a network of its own."""
+    main = container.main()
+    network = network_of(main) if main is not None else None
+    return network is not None and network != network_of(os.getpid())
 
 
 def is_proxy(process: Running) -> bool:

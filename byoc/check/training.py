@@ -3,15 +3,17 @@
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from byoc.runtime.container import Container
+from byoc.runtime.network import PORT
 from byoc.runtime.opt_ml import OptMl
-from byoc.runtime.procfs import hears
+from byoc.runtime.procfs import family, has_listener, hears
 
 _LINES = 8
 _LOOK_S = 0.02
+_SERVES_S = 5.0  # after which, and how often, it is looked whether it serves instead of training
 _FIRST_LINE_S = 1.0  # how long one that writes nothing is waited for
 
 
@@ -23,6 +25,7 @@ class Trained:
         status: its exit status, negative for a signal; None: it had to be killed as it did not end.
         failure: what /opt/ml/output/failure holds, None where there is no such file.
         tree: its /opt/ml.
+        serves: whether it listened where `serve` does, and had to be killed for that.
     """
 
     status: int | None
@@ -30,6 +33,7 @@ class Trained:
     failure: str | None
     log: str
     tree: OptMl
+    serves: bool = False
 
     @property
     def left(self) -> list[Path]:
@@ -73,14 +77,17 @@ class Training:
         return time.monotonic() - self.began
 
     def wait(self, patience_s: float) -> Trained:
-        """Return when it is over, or when its time is and it has been killed."""
+        """Return when it is over, or when its time is and it has been killed; one that serves has no end."""
         process = self.container.process
-        give_up = time.monotonic() + patience_s
-        while (status := process.poll()) is None and time.monotonic() < give_up:
+        give_up, look = time.monotonic() + patience_s, time.monotonic() + _SERVES_S
+        serves = False
+        while (status := process.poll()) is None and time.monotonic() < give_up and not serves:
+            if time.monotonic() > look:
+                serves, look = self._serves(), time.monotonic() + _SERVES_S
             time.sleep(_LOOK_S)
         if status is None:
             process.kill()
-        return self._over(status)
+        return replace(self._over(status), serves=serves)
 
     def wait_until_under_way(self, seconds: float) -> bool:
         """Let it run for some seconds, and until it has written a line; return whether it still runs."""
@@ -105,6 +112,11 @@ class Training:
         """
         main = self.container.main()
         return main is None or hears(main, signal.SIGTERM)
+
+    def _serves(self) -> bool:
+        """Whether one of its processes listens at port 8080."""
+        main = self.container.main()
+        return main is not None and any(has_listener(one.pid, PORT) for one in family(main))
 
     def _over(self, status: int | None) -> Trained:
         failure = self.tree.failure

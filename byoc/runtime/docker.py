@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from byoc.errors import ProgramError
+from byoc.runtime.docker_door import Door
 from byoc.runtime.docker_pull import Pulls
 from byoc.runtime.images import DockerImage
 from byoc.runtime.network import (
@@ -22,11 +23,9 @@ from byoc.runtime.network import (
     PORT,
     Network,
     dial_nobody,
-    dial_port,
     network_of_this_machine,
 )
 from byoc.runtime.process import SECRETS, Command, Process
-from byoc.runtime.procfs import is_in_container
 from byoc.runtime.program import GRACE_S
 from byoc.runtime.spec import Confinement, Container, Landlord, Spec
 
@@ -53,9 +52,16 @@ _MEANT_FOR_CLIENT = re.compile(
 )
 
 
-def engine_answers() -> bool:
-    """Whether a Docker engine can be asked."""
-    return _answer("version", "--format", "{{.Server.Version}}") is not None
+def why_no_engine() -> str:
+    """Return why no Docker engine answers, in a line; "" where one does."""
+    command = ["docker", "version", "--format", "{{.Server.Version}}"]
+    try:
+        said = _run(command)
+    except subprocess.TimeoutExpired:
+        return f"nothing came within {_ANSWER_S:g} s"
+    except OSError as error:
+        return f"docker cannot be run: {error.strerror}"
+    return "" if said.returncode == 0 else " ".join(said.stderr.split()).rstrip(".")
 
 
 def find_image(reference: str) -> DockerImage | None:
@@ -86,7 +92,8 @@ def start_docker(spec: Spec, image: DockerImage, landlord: Landlord) -> Containe
     name = f"byoc-{secrets.token_hex(8)}"
     with ExitStack() as undo:
         belongings = undo.enter_context(ExitStack())
-        network, options = _attached(spec, image, landlord, name, belongings)
+        door = Door(name, _answer)
+        network, options = _attached(spec, image, landlord, door, belongings)
         spec.place.root.mkdir(parents=True, exist_ok=True)
         client = _client_environment()
         variables = {**network.aws, **spec.environment, **network.told}
@@ -121,7 +128,8 @@ def start_docker(spec: Spec, image: DockerImage, landlord: Landlord) -> Containe
         network.note,
         network.port,
         network.reach,
-        lambda: _first_process(name),
+        door.first_process,
+        network.is_direct,
     )
 
 
@@ -167,7 +175,7 @@ def _variables(given: Mapping[str, str]) -> list[str]:
 
 
 def _attached(
-    spec: Spec, image: DockerImage, landlord: Landlord, name: str, belongings: ExitStack
+    spec: Spec, image: DockerImage, landlord: Landlord, door: Door, belongings: ExitStack
 ) -> tuple[Network, list[str]]:
     """Return a container's network, and the options that attach it."""
     serves = spec.verb == "serve"
@@ -183,9 +191,11 @@ def _attached(
             host = _listen(landlord, gateway)
         aws = landlord.environment(f"http://{host}:{landlord.port}")
         options += ["--add-host", f"{_HOST}:host-gateway"] if host == _HOST else []
-    dial = PublishedPort(name).dial if serves else dial_nobody
     note = ISOLATION_IS_MISSING if spec.isolated else ""
-    return Network(dial, aws, note=note, own=True, reach=lambda port: _reach(name, port)), options
+    if not serves:
+        return Network(dial_nobody, aws, note=note, own=True), options
+    network = Network(door.dial, aws, note=note, own=True, reach=door.reach, is_direct=door.is_direct)
+    return network, options
 
 
 @functools.cache
@@ -212,17 +222,21 @@ def _gateway() -> str | None:
 def _answer(*words: str) -> str | None:
     """Return what the docker command says; None where it fails, or there is none."""
     try:
-        said = subprocess.run(
-            ["docker", *words],
-            env=_client_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_ANSWER_S,
-        )
+        said = _run(["docker", *words])
     except (OSError, subprocess.TimeoutExpired):
         return None
     return said.stdout.strip() if said.returncode == 0 else None
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        env=_client_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_ANSWER_S,
+    )
 
 
 def _client_environment() -> dict[str, str]:
@@ -230,40 +244,3 @@ def _client_environment() -> dict[str, str]:
     return {
         name: value for name, value in os.environ.items() if name in _CLIENT or name.startswith("DOCKER_")
     }
-
-
-def _reach(name: str, port: int) -> socket.socket:
-    """Return a socket that is connected to any port of a container; on Linux alone, its address is here."""
-    address = _answer("inspect", "--format", "{{.NetworkSettings.IPAddress}}", name)
-    if not address:
-        raise ConnectionRefusedError("the container is not running, or has no address")
-    return dial_port(port, address)()
-
-
-def _first_process(name: str) -> int | None:
-    """Return the process id of a container's first process, where the engine runs on this machine."""
-    said = _answer("inspect", "--format", "{{.State.Pid}} {{.Id}}", name)
-    pid, _, container = (said or "0 ").partition(" ")
-    return int(pid) if is_in_container(int(pid), container) else None
-
-
-class PublishedPort:
-    """The port of this machine that the engine has chosen for a container's port 8080."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._port: int | None = None
-
-    def dial(self) -> socket.socket:
-        """Return a socket that is connected to it.
-
-        Raises:
-            OSError: the container has not started, or has ended; a program that does not listen yet is
-                known by an end of the connection instead.
-        """
-        if self._port is None:
-            said = _answer("port", self._name, f"{PORT}/tcp")
-            if not said:
-                raise ConnectionRefusedError("the container is not running")
-            self._port = int(said.split()[0].rpartition(":")[2])
-        return dial_port(self._port)()

@@ -182,6 +182,7 @@ class Network:
         own: whether it has a network of its own.
         channel: to that one.
         reach: connects to any port of the program's network.
+        is_direct: whether the program itself accepts what is dialled, not a proxy of the engine.
     """
 
     dial: Dial
@@ -192,3 +193,4 @@ class Network:
     own: bool = False
     channel: Channel | None = None
     reach: Callable[[int], socket.socket] = lambda port: dial_port(port)()
+    is_direct: Callable[[], bool] = lambda: True

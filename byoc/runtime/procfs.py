@@ -65,6 +65,25 @@ def is_in_container(pid: int, container: str) -> bool:
     return f"HOSTNAME={container[:12]}" in environment.split("\0")
 
 
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    return _running(pid) is not None
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the process id of a process's parent; None where it has ended."""
+    one = _running(pid)
+    return one.parent if one else None
+
+
+def network_of(pid: int) -> int | None:
+    """Return the number that the kernel gives a process's network; None where that is not to be seen."""
+    try:
+        return (_PROC / str(pid) / "ns" / "net").stat().st_ino
+    except OSError:
+        return None
+
+
 def memory_bytes(pids: Iterable[int]) -> int:
     """Return the memory of processes, what they share counted once (their proportional set sizes)."""
     total = 0
@@ -99,6 +118,17 @@ def executable(pid: int) -> str:
 def listens_at(pid: int, port: int) -> set[str]:
     """Return the addresses on which a port is listened at in the network of a process, such as "0.0.0.0"."""
     return {address for address, at, state, _ in _sockets(pid) if at == port and state == _LISTENS}
+
+
+def has_listener(pid: int, port: int) -> bool:
+    """Whether a process itself has a socket that listens at a port."""
+    held = {f"socket:[{inode}]" for _, at, state, inode in _sockets(pid) if at == port and state == _LISTENS}
+    with contextlib.suppress(OSError):  # it has ended, or is another user's
+        for descriptor in (_PROC / str(pid) / "fd").iterdir() if held else ():
+            with contextlib.suppress(OSError):
+                if str(descriptor.readlink()) in held:
+                    return True
+    return False
 
 
 def accepted(pid: int, port: int) -> int:

@@ -97,6 +97,7 @@ class Container:
         reach: as `dial`, for any port of its network.
         main: returns the process id that its first process has on this machine; None where that has ended, or
             is not to be seen from here.
+        is_direct: returns whether the program itself accepts what is dialled, and not a proxy of the engine.
     """
 
     process: Process
@@ -106,3 +107,4 @@ class Container:
     port: int | None = None
     reach: Callable[[int], socket.socket] = _refuse
     main: Callable[[], int | None] = lambda: None
+    is_direct: Callable[[], bool] = lambda: True

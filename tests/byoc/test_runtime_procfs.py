@@ -9,7 +9,19 @@ import sys
 import pytest
 
 from byoc.runtime import procfs
-from byoc.runtime.procfs import accepted, family, hears, is_in_container, listens_at, memory_bytes, writes_to
+from byoc.runtime.procfs import (
+    accepted,
+    family,
+    has_listener,
+    hears,
+    is_in_container,
+    is_running,
+    listens_at,
+    memory_bytes,
+    network_of,
+    parent_of,
+    writes_to,
+)
 from processes import eventually
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -73,7 +85,10 @@ def test_a_process_hears_of_a_signal_that_it_handles_or_waits_for(parent):
 @pytest.mark.parametrize(("host", "family_of"), [("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET)])
 def test_a_listening_port_is_found_with_its_address(host, family_of):
     with socket.create_server((host, 0), family=family_of) as listener:
-        assert listens_at(os.getpid(), listener.getsockname()[1]) == {host}
+        port = listener.getsockname()[1]
+        assert listens_at(os.getpid(), port) == {host}
+        assert has_listener(os.getpid(), port)
+        assert not has_listener(os.getppid(), port)
 
 
 def test_a_port_of_all_addresses_of_both_kinds_is_found():
@@ -113,6 +128,15 @@ def test_a_container_is_known_by_the_name_of_its_host(monkeypatch):
         assert not is_in_container(process.pid, "f" * 64)
         process.kill()
     assert not is_in_container(process.pid, "0123456789ab" + "c" * 52)
+
+
+def test_a_process_has_a_parent_and_a_network_while_it_runs(parent):
+    assert parent_of(parent.child) == parent.pid
+    assert network_of(parent.child) == network_of(os.getpid()) is not None
+    assert is_running(parent.child)
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    assert (parent_of(ended.pid), network_of(ended.pid), is_running(ended.pid)) == (None, None, False)
 
 
 def test_where_there_is_no_proc_nothing_is_known(monkeypatch, tmp_path):

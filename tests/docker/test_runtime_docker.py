@@ -16,7 +16,7 @@ import pytest
 from byoc.errors import ProgramError
 from byoc.runtime import docker, opt_ml
 from byoc.runtime.container import Container, DockerImage, Landlord, Place, Spec, start
-from byoc.runtime.docker import engine_answers, find_image, pull_image
+from byoc.runtime.docker import find_image, pull_image, why_no_engine
 from byoc.runtime.readiness import ping, wait_until_ready
 from docker_engine import BASE_IMAGE, Engine
 from processes import eventually
@@ -160,7 +160,7 @@ def served(image, landlord, tmp_path_factory) -> Iterator[Container]:
 
 
 def test_an_image_is_known_by_its_labels(image):
-    assert engine_answers()
+    assert why_no_engine() == ""
     assert image.labels["colour"] == "blue"
     assert find_image("byoc-test-of-nobody") is None
     assert pull_image("localhost:1/of-nobody") is None
@@ -168,7 +168,7 @@ def test_an_image_is_known_by_its_labels(image):
 
 def test_without_a_docker_command_nothing_is_found(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not engine_answers()
+    assert why_no_engine() == "docker cannot be run: No such file or directory"
     assert find_image(BASE_IMAGE) is None
 
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import PurePosixPath
 
 from byoc.check import sources
-from byoc.check.facts import MULTI_MODEL
+from byoc.check.facts import MULTI_MODEL, SCHEMA_2
 from byoc.check.lab import Lab
 from byoc.check.launched import launched, script_path
 from byoc.check.rule import Part, Rule
@@ -17,7 +17,6 @@ from byoc.runtime.images import BINDS_TO_PORT, DockerImage
 
 # An instance family with a g behind its generation has AWS's Graviton; GB200 and GB300 have NVIDIA's Grace.
 _ARM = re.compile(r"ml\.(?:[a-z]+\d+g[a-z]*|[a-z0-9]+-gb\d+)\..*")
-_TAKEN = "application/vnd.docker.distribution.manifest.v2+json"
 _OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _REGISTRY_S = 10.0
@@ -167,7 +166,7 @@ def _pushed_type(name: str) -> str:
 
 
 def _judged(media_type: str, where: str) -> Verdict:
-    if media_type == _TAKEN:
+    if media_type == SCHEMA_2:
         return passed(f"{media_type} ({where}).")
     return failed(f"{media_type} ({where}): Unsupported manifest media type.")
 

@@ -15,7 +15,7 @@ from byoc.check.serving import NotServingError, Server
 from byoc.check.signals import frozen
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
 from byoc.runtime.network import PORT
-from byoc.runtime.procfs import executable, listens_at, memory_bytes
+from byoc.runtime.procfs import executable, memory_bytes
 from byoc.runtime.readiness import PING_TIMEOUT_S
 
 _TOLD_PORT = 8137
@@ -87,15 +87,16 @@ def listens_on_all(lab: Lab) -> Verdict:
     except NotServingError:
         with lab.starting(ServeSetup(), lab.model) as mute:
             process, patience_s = mute.running.process, min(_LISTENS_S, lab.question.patience_s)
-            wait_until(lambda: bool(_addresses(mute)) or process.poll() is not None, patience_s)
-            addresses = _addresses(mute)
+            wait_until(lambda: bool(mute.listens_at()) or process.poll() is not None, patience_s)
+            addresses = mute.listens_at()
         if not addresses or addresses & _EVERYWHERE:
             raise
         return failed(_where(addresses))
     if server.running.port not in (None, PORT):
         raise CannotTestError("It is told to listen on 127.0.0.1 here: be root, or install bwrap or Docker.")
-    addresses = _addresses(server)
+    addresses = server.listens_at()
     if not addresses:
+        server.processes()
         raise CannotTestError(f"No process is seen that listens on port {PORT}.")
     return passed(_where(addresses)) if addresses & _EVERYWHERE else failed(_where(addresses))
 
@@ -152,11 +153,6 @@ def _ping(server: Server) -> Answer | None:
     with suppress(BrokenCallError):
         return server.ping()
     return None
-
-
-def _addresses(server: Server) -> set[str]:
-    main = server.running.main()
-    return listens_at(main, PORT) if main is not None else set()
 
 
 def _where(addresses: set[str]) -> str:

@@ -102,7 +102,8 @@ def _started(lab: Lab) -> Iterator[tuple[Launched, Entry]]:
         if program.file is not None and program.file.is_file:
             seen.setdefault(program.file.path, (program, program.file))
     if not seen:
-        raise CannotTestError(f"No file is known that train or serve starts: see program-found. {_BUILD_IT}")
+        build_it = "" if lab.files.is_whole else f" {_BUILD_IT}"
+        raise CannotTestError(f"No file is known that train or serve starts: see program-found.{build_it}")
     yield from seen.values()
 
 

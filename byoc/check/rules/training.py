@@ -13,7 +13,7 @@ from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import TrainSetup
 from byoc.check.serving import NotServingError
-from byoc.check.training import Trained
+from byoc.check.training import Trained, Training
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
 from byoc.runtime.network import ISOLATION_IS_MISSING
 from byoc.runtime.opt_ml import OptMl
@@ -21,6 +21,7 @@ from byoc.runtime.opt_ml import OptMl
 _WATCHED_S = 15.0  # of the 120 s, unless asked for all of them
 _GRACE_S = 120.0
 _MIDDLE_S = 5.0  # after which a run is under way, however long it is
+_TRIES = 3
 _SHOWN = 160
 _READ_ONLY = re.compile(r"(?i)read-?\s?only|errno 30|erofs|permission|denied|writable|/opt/ml/model")
 _NETWORK = re.compile(
@@ -37,6 +38,8 @@ def completes(lab: Lab) -> Verdict:
         return failed(str(error))
     if run.status == 0:
         return passed(f"It ended with status 0 after {run.seconds:.1f} s.")
+    if run.serves:
+        raise CannotTestError("With the argument train it listens at port 8080: it serves, and trains not.")
     if run.status is None:
         raise CannotTestError(
             f"It {run.ended}. Give it longer, --patience SECONDS, or hyperparameters that take less."
@@ -163,25 +166,36 @@ def isolated(lab: Lab) -> Verdict:
 
 def _stopped(lab: Lab, grace_s: float) -> Verdict:
     usual_s = lab.completed.seconds
-    too_short = f"It ends by itself after {usual_s:.1f} s: give hyperparameters with which it takes longer."
-    with lab.training(TrainSetup()) as run:
-        if not run.wait_until_under_way(min(usual_s / 2, _MIDDLE_S)):
-            raise CannotTestError(too_short)
-        at_s, hears = run.seconds, run.hears_sigterm
-        over = run.stop(grace_s)
+    for _ in range(_TRIES):
+        with lab.training(TrainSetup()) as run:
+            if run.wait_until_under_way(min(usual_s / 2, _MIDDLE_S)):
+                return _told(run, usual_s, grace_s)
+            usual_s = min(usual_s, run.seconds)  # the first run of all may be the slowest: it reads the disk
+    raise CannotTestError(_too_short(usual_s))
+
+
+def _told(run: Training, usual_s: float, grace_s: float) -> Verdict:
+    """Send a run SIGTERM, and judge how it ends."""
+    at_s, hears = run.seconds, run.hears_sigterm
+    over = run.stop(grace_s)
     took_s = over.seconds - at_s
     if over.status is None:
         seen = f"{at_s:.1f} s after its start it was sent SIGTERM, and {grace_s:g} s later it still ran."
         return failed(seen) if grace_s >= _GRACE_S else warned(seen)
-    if not hears and over.status == -signal.SIGTERM and run.container.mode != "docker":
+    if not hears and over.status == (0 if run.container.mode == "docker" else -signal.SIGTERM):
+        here = "went on" if over.status == 0 else "ended by it here, and not in a container"
         return warned(
-            "It has no handler for SIGTERM: it ended here, but process 1 of a container does not get a "
-            "signal that it has none for, and so is killed after 120 s."
+            f"It has no handler for SIGTERM. It {here}: process 1 of a container does not get a signal that "
+            "it has none for, and so is killed after 120 s."
         )
     # A status of its own shows that it has heard; else it must have ended well before its usual end.
     if over.status == 0 and took_s > (usual_s - at_s) / 2:
-        raise CannotTestError(too_short)
+        raise CannotTestError(_too_short(usual_s))
     return passed(f"It ended with status {over.status}, {took_s:.1f} s after SIGTERM.")
+
+
+def _too_short(usual_s: float) -> str:
+    return f"It ends by itself after {usual_s:.1f} s: give hyperparameters with which it takes longer."
 
 
 def _remove_configuration(tree: OptMl) -> None:

@@ -1,9 +1,11 @@
 """What an image says of itself is read from the engine, or from a folder's Dockerfile."""
 
+import json
+
 import pytest
 from docker_stand_in import stand_in
 
-from byoc.check.facts import Facts, facts_of
+from byoc.check.facts import SCHEMA_2, Facts, facts_of
 from byoc.check.verdict import CannotTestError
 from byoc.runtime.images import DockerImage, Folder
 
@@ -45,6 +47,24 @@ def test_an_image_that_says_nothing_runs_as_root_in_the_root_folder(tmp_path, mo
 def test_the_media_type_is_told_by_engines_that_keep_manifests(tmp_path, monkeypatch):
     media_type = "application/vnd.oci.image.index.v1+json"
     stand_in(tmp_path / "bin", monkeypatch, {"Descriptor": {"mediaType": media_type}})
+    assert facts_of(DockerImage("image")).media_type == media_type
+
+
+@pytest.mark.parametrize(
+    ("engine", "store", "digests", "media_type"),
+    [
+        ("Engine", "Backing Filesystem", [], SCHEMA_2),
+        ("Engine", "Backing Filesystem", ["r/x@sha256:1"], ""),
+        ("Engine", "io.containerd.snapshotter.v1", [], ""),
+        ("Podman Engine", "Backing Filesystem", [], ""),
+    ],
+)
+def test_dockers_own_store_pushes_its_own_manifests(
+    tmp_path, monkeypatch, engine, store, digests, media_type
+):
+    stand_in(tmp_path / "bin", monkeypatch, {"RepoDigests": digests})
+    (tmp_path / "bin" / "version---format").write_text(json.dumps([{"Name": engine}]))
+    (tmp_path / "bin" / "info---format").write_text(json.dumps([["driver-type", store]]))
     assert facts_of(DockerImage("image")).media_type == media_type
 
 

@@ -75,7 +75,7 @@ def test_an_images_files_are_those_that_the_engine_exports(tmp_path, monkeypatch
     assert files.find("/bin/sh").content == b"\x7fELF"
     assert (files.find("/usr/lib/x.so").size, files.find("/usr/lib/x.so").content) == (5, b"")
     assert not files.find("/opt").is_file
-    assert asked(tmp_path / "bin")[-1] == ["rm", "--force", "0123"]
+    assert asked(tmp_path / "bin")[-1] == ["rm", "--force", "--volumes", "0123"]
 
 
 def test_the_container_goes_where_its_files_cannot_be_read(tmp_path, monkeypatch):

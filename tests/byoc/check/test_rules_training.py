@@ -1,6 +1,7 @@
 """What no single fault of the good program shows of the rules on train."""
 
 import signal
+from dataclasses import replace
 
 import pytest
 from faulty import GOOD, Fault
@@ -42,6 +43,32 @@ def test_a_train_that_is_over_too_soon_tells_nothing_about_sigterm(tmp_path):
         pytest.raises(CannotTestError, match="give hyperparameters with which it takes longer"),
     ):
         training.sigterm(lab)
+
+
+def test_a_run_that_is_over_before_its_sigterm_is_followed_by_another_with_less_patience(tmp_path):
+    first = "    given = hyperparameters()\n"
+    edit = ("train", first, f'{first}    time.sleep(0 if (ML / "quick").exists() else 2)\n')
+    program = Fault("", (edit,)).program(tmp_path / "program")
+    with lab_of(program, tmp_path / "lab", hyperparameters={"seconds": "0.9"}) as lab:
+        assert lab.completed.seconds > 2
+        ordinary = lab.training
+        lab.training = lambda setup: ordinary(
+            replace(setup, alter=lambda tree: (tree.root / "quick").touch())
+        )
+        verdict = training.sigterm(lab)
+    assert verdict.seen.startswith("It ended with status 143")
+
+
+def test_a_train_that_serves_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("byoc.check.training._SERVES_S", 0.1)
+    listens = '    __import__("socket").create_server(("", 8080)).accept()\n'
+    start = "    given = hyperparameters()\n"
+    program = Fault("", (("train", start, start + listens),)).program(tmp_path / "program")
+    with (
+        lab_of(program, tmp_path / "lab") as lab,
+        pytest.raises(CannotTestError, match="it serves, and trains not"),
+    ):
+        training.completes(lab)
 
 
 def test_a_train_that_says_that_it_lacks_the_network_passes(tmp_path):
