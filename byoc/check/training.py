@@ -97,6 +97,13 @@ class Training:
             time.sleep(_LOOK_S)
         return process.poll() is None
 
+    def wait_until_it_hears(self, seconds: float) -> bool:
+        """Give it some seconds to install a handler for SIGTERM; return whether it still runs."""
+        process, late = self.container.process, time.monotonic() + seconds
+        while process.poll() is None and not self.hears_sigterm and time.monotonic() < late:
+            time.sleep(_LOOK_S)
+        return process.poll() is None
+
     def stop(self, grace_s: float) -> Trained:
         """SIGTERM; return when it is over, or when the grace is and it has been killed."""
         sent = time.monotonic()

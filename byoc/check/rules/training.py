@@ -21,6 +21,8 @@ from byoc.runtime.opt_ml import OptMl
 _WATCHED_S = 15.0  # of the 120 s, unless asked for all of them
 _GRACE_S = 120.0
 _MIDDLE_S = 5.0  # after which a run is under way, however long it is
+_PREPARES_S = 2.0  # in which one that wants to has installed its handler for SIGTERM
+_ENOUGH_S = 3.0  # an end so long before the usual one is none by chance
 _TRIES = 3
 _SHOWN = 160
 _READ_ONLY = re.compile(r"(?i)read-?\s?only|errno 30|erofs|permission|denied|writable|/opt/ml/model")
@@ -166,12 +168,20 @@ def isolated(lab: Lab) -> Verdict:
 
 def _stopped(lab: Lab, grace_s: float) -> Verdict:
     usual_s = lab.completed.seconds
+    verdict = None
     for _ in range(_TRIES):
         with lab.training(TrainSetup()) as run:
-            if run.wait_until_under_way(min(usual_s / 2, _MIDDLE_S)):
-                return _told(run, usual_s, grace_s)
-            usual_s = min(usual_s, run.seconds)  # the first run of all may be the slowest: it reads the disk
-    raise CannotTestError(_too_short(usual_s))
+            is_on = run.wait_until_under_way(min(usual_s / 2, _MIDDLE_S))
+            if is_on and run.wait_until_it_hears(min(usual_s / 4, _PREPARES_S)):
+                is_sure = run.hears_sigterm or run.seconds >= _PREPARES_S  # else it may only have begun
+                verdict = _told(run, usual_s, grace_s)
+                if is_sure:
+                    return verdict
+            else:
+                usual_s = min(usual_s, run.seconds)  # the first run of all may be the slowest
+    if verdict is None:
+        raise CannotTestError(_too_short(usual_s))
+    return verdict
 
 
 def _told(run: Training, usual_s: float, grace_s: float) -> Verdict:
@@ -189,7 +199,8 @@ def _told(run: Training, usual_s: float, grace_s: float) -> Verdict:
             "it has none for, and so is killed after 120 s."
         )
     # A status of its own shows that it has heard; else it must have ended well before its usual end.
-    if over.status == 0 and took_s > (usual_s - at_s) / 2:
+    left_s = usual_s - at_s
+    if over.status == 0 and (left_s < _ENOUGH_S or took_s > left_s / 2):
         raise CannotTestError(_too_short(usual_s))
     return passed(f"It ended with status {over.status}, {took_s:.1f} s after SIGTERM.")
 

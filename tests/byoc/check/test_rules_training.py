@@ -30,7 +30,7 @@ def test_a_train_that_ignores_sigterm_is_noticed_once_it_has_been_watched(tmp_pa
     program = IGNORES.program(tmp_path / "program")
     monkeypatch.setattr(training, "_WATCHED_S", 0.3)
     monkeypatch.setattr(training, "_GRACE_S", 0.4)
-    with lab_of(program, tmp_path / "lab", hyperparameters={"seconds": "2"}) as lab:
+    with lab_of(program, tmp_path / "lab", hyperparameters={"seconds": "4"}) as lab:
         soon, late = training.sigterm(lab), training.sigterm_120(lab)
     assert (soon.outcome, late.outcome) == (Outcome.WARN, Outcome.FAIL)
     assert "0.4 s later it still ran" in late.seen
