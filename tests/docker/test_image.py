@@ -163,7 +163,7 @@ def test_serve_answers_and_ends_with_status_0(engine, image, model, options):
         sample = json.loads(engine.docker("exec", served.name, "python", "test_api.py").stdout)
 
         assert accuracy(answer) > 0.9
-        assert len(sample) == 3
+        assert len(sample) == 16
         assert served.stop() == 0
 
 
