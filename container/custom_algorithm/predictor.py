@@ -2,22 +2,19 @@
 
 import contextlib
 import logging
-import re
-import uuid
 from http import HTTPStatus
 from pathlib import Path
 
 import flask
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
-from byoc_serving.calls import Request, Response, error_response, refusal
+from byoc_serving.calls import Request, Response, error_response, refusal, request_id_of
 from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
 from byoc_serving.invocation import Invocations
 from byoc_serving.logs import log_to_stdout
 from byoc_serving.messages import too_large_message
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
 
-_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _UNREAD_AT_MOST = 256 * MEGABYTE
 
 
@@ -70,13 +67,12 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
 
 def _received(request: flask.Request) -> Request:
     headers = {name.lower(): value for name, value in request.headers.items()}
-    given_id = headers.get("x-request-id", "")
     return Request(
         body=_body(request),
         content_type=headers.get("content-type"),
         accept=headers.get("accept"),
         headers=headers,
-        request_id=given_id if _REQUEST_ID.fullmatch(given_id) else uuid.uuid4().hex,
+        request_id=request_id_of(headers.get("x-request-id")),
     )
 
 

@@ -6,9 +6,9 @@ from itertools import chain
 from typing import Any
 
 from byoc_serving.algorithm import Context
-from byoc_serving.calls import JSON, NO_HEADERS, Response
+from byoc_serving.calls import NO_HEADERS, Response
 from byoc_serving.formats.codecs import ENCODERS, encode
-from byoc_serving.formats.negotiation import media_type
+from byoc_serving.formats.negotiation import JSON, media_type
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: token
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")

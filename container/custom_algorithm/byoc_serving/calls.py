@@ -1,5 +1,7 @@
 """A request, its response, and all that becomes of one between the two."""
 
+import re
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -7,11 +9,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from byoc_serving.errors import RequestError
+from byoc_serving.formats.negotiation import JSON
 from byoc_serving.messages import error_body
 
-JSON = "application/json"
 INFERENCE_ID = "x-amzn-sagemaker-inference-id"
 CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+
+_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -61,6 +65,11 @@ class Call:
     predicting_s: float = 0.0
     predicted_s: float = 0.0
     ended_s: float = 0.0
+
+
+def request_id_of(given: str | None) -> str:
+    """Return the id that a request came with, or a new one where it has none that can be shown."""
+    return given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
 def error_response(

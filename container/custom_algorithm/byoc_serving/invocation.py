@@ -14,7 +14,6 @@ from byoc_serving.call_log import log_call
 from byoc_serving.calls import (
     CUSTOM_ATTRIBUTES,
     INFERENCE_ID,
-    JSON,
     Call,
     Request,
     Response,
@@ -27,7 +26,7 @@ from byoc_serving.formats.arrays import refuse_missing
 from byoc_serving.formats.charsets import text_of
 from byoc_serving.formats.codecs import ENCODERS, decode, encode
 from byoc_serving.formats.compression import expanded
-from byoc_serving.formats.negotiation import MediaType, media_type, negotiate, preferred
+from byoc_serving.formats.negotiation import JSON, MediaType, media_type, negotiate, preferred
 from byoc_serving.loading import LoadedModel, Loading
 from byoc_serving.settings import Settings
 

@@ -23,7 +23,7 @@ class LoadedModel:
     Attributes:
         sample_rows: a few rows of what the model takes, as `main.py` gave them.
         batch_rows: how many rows of several requests may be predicted at once; 0 for those of one only.
-        prepare: is told the number of rows (None: unknown) before each prediction.
+        prepare: is told the number of rows before each prediction, 1 where it is unknown.
     """
 
     algorithm: Algorithm

@@ -1,8 +1,6 @@
 """Whose turn it is in a worker: requests in the order of their coming, those together that may be."""
 
 import logging
-import re
-import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +8,7 @@ from http import HTTPStatus
 from time import monotonic, perf_counter
 from typing import NamedTuple, Protocol
 
-from byoc_serving.calls import INFERENCE_ID, Request, Response, error_response
+from byoc_serving.calls import INFERENCE_ID, Request, Response, error_response, request_id_of
 from byoc_serving.door.connection import Connection
 from byoc_serving.door.flask_side import Application, response_of
 from byoc_serving.door.head import Head
@@ -22,7 +20,6 @@ Soon = Callable[[Callable[[], None]], object]
 
 _INVOCATIONS = b"/invocations"
 _INFERENCE_ID = INFERENCE_ID.encode()
-_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _BUSY = error_response(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "TooManyRequests",
@@ -113,13 +110,12 @@ class Turns:
         if len(self._waiting) >= self._door.most_waiting:
             connection.send(_BUSY)
             return
-        given_id = head.text(b"x-request-id")
         request = Request(
             body,
             head.text(b"content-type"),
             head.text(b"accept"),
             head.headers,
-            given_id if given_id and _REQUEST_ID.fullmatch(given_id) else uuid.uuid4().hex,
+            request_id_of(head.text(b"x-request-id")),
             perf_counter(),
         )
         place = self._door.slot.begin(request.request_id, head.text(_INFERENCE_ID))
