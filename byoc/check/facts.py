@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from byoc.check.verdict import CannotTestError
-from byoc.check.words import unwrapped
-from byoc.runtime.command import PROGRAM, build_of
+from byoc.runtime.build import PROGRAM, build_of, program_of, unreadable
 from byoc.runtime.dockerfile import SYSTEM_PATH, instructions
 from byoc.runtime.images import BINDS_TO_PORT, DockerImage, Folder, Image, binds_to_port
+from byoc.runtime.words import unwrapped
 
 MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 _ENGINE_S = 60.0
@@ -88,22 +88,26 @@ def facts_of(image: Image) -> Facts:
 
     Raises:
         CannotTestError: the engine does not answer.
-        ProgramError: the Dockerfile cannot be read.
+        ProgramError: the folder cannot be read.
     """
     return _of_docker(image) if isinstance(image, DockerImage) else _of_folder(image)
 
 
 def _of_folder(folder: Folder) -> Facts:
-    build = build_of(folder.folder.resolve())
+    try:
+        root = folder.folder.resolve()
+        build = build_of(root)
+        text = (build.context / "Dockerfile").read_text(errors="replace") if build.context else ""
+    except OSError as error:
+        raise unreadable(folder.folder, error) from error
     recipe = build.recipe
     here = {} if build.context else {"PATH": f"{PROGRAM}:{SYSTEM_PATH}"}  # as byoc runs it
-    text = (build.context / "Dockerfile").read_text(errors="replace") if build.context else ""
     return Facts(
         entrypoint=recipe.entrypoint,
         command=recipe.command,
         labels=recipe.labels,
         environment={**here, **recipe.environment},
-        programs=frozenset(verb for verb in ("train", "serve") if (folder.folder / verb).is_file()),
+        programs=frozenset(verb for verb in ("train", "serve") if program_of(build, root, verb)),
         user=recipe.user,
         workdir=recipe.workdir,
         architecture=_architecture(recipe.platform),

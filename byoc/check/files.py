@@ -13,8 +13,9 @@ from typing import IO, cast
 
 from byoc.check.ignored import ignored_by
 from byoc.check.verdict import CannotTestError
-from byoc.runtime.command import build_of
+from byoc.runtime.build import build_of
 from byoc.runtime.images import DockerImage, Folder, Image
+from byoc.runtime.words import candidates
 
 _HEAD = 4096  # bytes that are kept of a program
 _WHOLE = 256 * 1024  # a file up to this size is kept whole, where people put files of their own
@@ -92,9 +93,9 @@ class Files:
 
     def which(self, word: str, path: str, workdir: str) -> Entry | None:
         """Return the file that a command's first word means, as execvp(3) finds it."""
+        found = [self.find(candidate) for candidate in candidates(word, path, workdir)]
         if "/" in word:
-            return self.find(posixpath.join(workdir, word))
-        found = (self.find(posixpath.join(folder, word)) for folder in path.split(":") if folder)
+            return found[0]
         files = [entry for entry in found if entry is not None and entry.is_file]
         executable = [entry for entry in files if entry.is_executable]
         return next(iter(executable or files), None)

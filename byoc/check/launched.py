@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from byoc.check.facts import Facts
 from byoc.check.files import Entry, Files
-from byoc.check.words import script_of, unwrapped
+from byoc.runtime.words import script_of, unwrapped
 
 _VERBS = ("train", "serve")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byoc.local.instance import LocalError, write_private
-from byoc.runtime.command import build_of
+from byoc.runtime.build import build_of, program_of
 from byoc.runtime.container import ProgramError
 
 CHECKOUTS = "custom-algorithm"
@@ -102,10 +102,14 @@ def checked_program(name: str, folder: Path) -> Path:
             f"The program {name!r} cannot be an ECR repository, which has no tag and no capitals. "
             "Give it a name such as my-model or team/my-model."
         )
-    if not folder.is_dir():
-        raise LocalError(f"The program {name} is to be {folder}, which is no folder. Give NAME=DIR.")
-    found = folder.resolve()
-    if not any((found / verb).is_file() for verb in _VERBS) and not _is_built(found):
+    try:
+        if not folder.is_dir():
+            raise LocalError(f"The program {name} is to be {folder}, which is no folder. Give NAME=DIR.")
+        found = folder.resolve()
+        runs = _runs(found)
+    except (OSError, ProgramError) as error:
+        raise LocalError(f"The program {name} cannot be used: {error}") from error
+    if not runs:
         raise LocalError(
             f"The program {name} is to be {folder}, which has nothing to run: neither train nor serve, "
             "nor a Dockerfile, there or one above, that has its ENTRYPOINT or CMD in exec form, "
@@ -114,10 +118,9 @@ def checked_program(name: str, folder: Path) -> Path:
     return found
 
 
-def _is_built(folder: Path) -> bool:
-    """Whether a Dockerfile says, in words, what to run."""
-    try:
-        recipe = build_of(folder).recipe
-    except ProgramError as error:
-        raise LocalError(str(error)) from error
-    return isinstance(recipe.entrypoint or recipe.command, tuple)
+def _runs(folder: Path) -> bool:
+    """Whether there is `train` or `serve`, or a Dockerfile that says, in words, what to run."""
+    build = build_of(folder)
+    if any(program_of(build, folder, verb) for verb in _VERBS):
+        return True
+    return isinstance(build.recipe.entrypoint or build.recipe.command, tuple)

@@ -7,48 +7,31 @@ the entrypoint alone runs without `train`, and so do arguments alone, behind the
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from byoc.errors import ProgramError
-from byoc.runtime.dockerfile import Copy, Recipe, parse
+from byoc.runtime.build import Build, program_of, unreadable, which
 from byoc.runtime.images import Folder
+from byoc.runtime.program import path_from
+from byoc.runtime.words import script_of, unwrapped, without_init
 
-OPT_ML = "/opt/ml"
-PROGRAM = "/opt/program"
-# Folders that are the machine's own: what an image puts into one does not stand for all of it.
-_SYSTEM = re.compile(
-    "|(/usr|/usr/local)?/(bin|lib|sbin|src)|/etc|/home|/opt|/opt/ml|/root|/srv|/tmp|/usr|/usr/local|/var"
-)
-# What SageMaker mounts over.
-_RESERVED = re.compile(rf"{OPT_ML}/(checkpoints|input|model|output)(/.*)?")
 _PYTHON = re.compile(r"python[0-9.]*")
 
 
 @dataclass(frozen=True)
-class Build:
-    """A folder's Dockerfile, and where it puts the folder's files: path in the image -> path in the folder.
-
-    The path in the folder is relative; "." is the folder itself.
+class Sight:
+    """How a program sees this machine: where the folder is, and what the image's paths are called.
 
     Attributes:
-        copied: as `files`, without the folder's place in byoc, and with what SageMaker mounts over.
-        context: where the Dockerfile lies; None: there is none.
+        sources: what of this machine is seen at other paths: path as it is seen -> path on this machine.
     """
-
-    recipe: Recipe
-    files: Mapping[str, str]
-    copied: Mapping[str, str] = field(default_factory=dict)
-    context: Path | None = None
-
-
-@dataclass(frozen=True)
-class Sight:
-    """How a program sees this machine: where the folder is, and what the image's paths are called."""
 
     folder: str
     renamed: Mapping[str, str]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, text: str) -> str:
         """Return a text with each of the image's paths in it as the program sees it."""
@@ -57,26 +40,14 @@ class Sight:
         paths = "|".join(re.escape(path) for path in sorted(self.renamed, key=len, reverse=True))
         return re.sub(rf"(?<![\w./-])({paths})(?![\w.-])", lambda found: self.renamed[found[1]], text)
 
-
-def build_of(folder: Path) -> Build:
-    """Return what the Dockerfile in a folder, or in the one above, says of the folder; nothing if neither.
-
-    Raises:
-        ProgramError: it cannot be read.
-    """
-    for context in (folder, folder.parent):
-        dockerfile = context / "Dockerfile"
-        if dockerfile.is_file():
-            try:
-                recipe = parse(dockerfile.read_text())
-            except (OSError, UnicodeDecodeError) as error:
-                raise ProgramError(f"{dockerfile} cannot be read: {error}.") from error
-            name = "" if context == folder else folder.name
-            files = {path: inside for copy in recipe.copies for path, inside in _copied(copy, folder, name)}
-            if files or context == folder:
-                seen = {path: inside for path, inside in files.items() if not _RESERVED.fullmatch(path)}
-                return Build(recipe, {PROGRAM: ".", **seen}, files, context)
-    return Build(Recipe(), {PROGRAM: "."})
+    def source(self, path: str) -> Path:
+        """Return where on this machine that is what the program sees at a path."""
+        for seen in sorted(self.sources, key=len, reverse=True):
+            if path == seen or path.startswith(f"{seen}/"):
+                there = Path(self.sources[seen], path.removeprefix(seen).lstrip("/"))
+                if there.exists():
+                    return there
+        return Path(path)
 
 
 def command_of(
@@ -88,25 +59,21 @@ def command_of(
         ProgramError: the folder has no such program, and no Dockerfile that says what to run.
     """
     if entrypoint:
-        return [*entrypoint, *(arguments or ())], ""
-    if arguments is None and (program.folder / verb).is_file():
-        return [verb], ""
+        return _located([*entrypoint, *(arguments or ())], build, program), ""
     own = build.recipe.entrypoint
+    found = program_of(build, program.folder, verb) if arguments is None else ""
     if isinstance(own, str):
+        if found:
+            return [found], _without(own, verb)
         raise ProgramError(_shell_form(program, "ENTRYPOINT", own))
     if arguments is not None:
-        return [*(own or ()), *arguments], ""
-    if own:
-        return [*own, verb], ""
-    command = build.recipe.command
-    if isinstance(command, str):
-        raise ProgramError(_shell_form(program, "CMD", command))
-    if command:
-        return list(command), f"SageMaker runs {verb} in place of CMD: give the Dockerfile an ENTRYPOINT."
-    raise ProgramError(
-        f"{program.folder} has no {verb}. Name a folder with the programs train and serve, or with a "
-        "Dockerfile whose ENTRYPOINT says what to run."
-    )
+        return _located([*(own or ()), *arguments], build, program), ""
+    words = list(without_init([*(own or ()), verb]))
+    if list(unwrapped(words)) == [verb]:
+        return ([*words[:-1], found], "") if found else _of_cmd(program, verb, build, words if own else [])
+    if found and not _is_here(words, build, program):
+        return [found], _without(" ".join(own or ()), verb)
+    return _located(words, build, program), ""
 
 
 def argv_of(words: Sequence[str], program: Folder, sight: Sight) -> list[str]:
@@ -114,55 +81,87 @@ def argv_of(words: Sequence[str], program: Folder, sight: Sight) -> list[str]:
 
     A Python script of the folder runs under the program's interpreter, as does whatever is called python;
     any other file runs by itself. /usr/bin/env before a file of the folder is left out.
+
+    Raises:
+        ProgramError: a file of the folder cannot be read.
     """
     first, *rest = [sight(word) for word in words]
-    if PurePosixPath(first).name == "env" and rest and _file(rest[0], program, sight):
+    if PurePosixPath(first).name == "env" and rest and _seen(rest[0], program, sight):
         first, *rest = rest
-    if file := _file(first, program, sight):
-        with file.open("rb") as opened:
-            is_python = b"python" in opened.readline(200)
-        seen = f"{sight.folder}/{file.relative_to(program.folder)}"
-        return [*([str(program.python)] if is_python else []), seen, *rest]
+    if found := _seen(first, program, sight):
+        seen, file = found
+        return [*([str(program.python)] if _is_python(file) else []), seen, *rest]
     if _PYTHON.fullmatch(PurePosixPath(first).name):
         return [str(program.python), *rest]
     return [first, *rest]
 
 
-def _file(word: str, program: Folder, sight: Sight) -> Path | None:
-    """Return the file of the folder that a command's word means, if any."""
-    inside = os.path.relpath(word, sight.folder) if word.startswith("/") else word
-    if inside.startswith("..") or ("/" in word and not word.startswith("/")):
+def _of_cmd(program: Folder, verb: str, build: Build, words: list[str]) -> tuple[list[str], str]:
+    """Return what runs where there is no program of the verb's name: what hands on to it, else CMD."""
+    if words:
+        return words, ""
+    command = build.recipe.command
+    if isinstance(command, str):
+        raise ProgramError(_shell_form(program, "CMD", command))
+    if command:
+        why = f"SageMaker runs {verb} in place of CMD: give the Dockerfile an ENTRYPOINT."
+        return _located(command, build, program), why
+    raise ProgramError(
+        f"{program.folder} has no {verb}. Name a folder with the programs train and serve, or with a "
+        "Dockerfile whose ENTRYPOINT says what to run."
+    )
+
+
+def _located(words: Sequence[str], build: Build, program: Folder) -> list[str]:
+    """Return a command with the path of its program in place of its name, if the Dockerfile copies that."""
+    words = without_init(words)
+    before = len(words) - len(unwrapped(words))
+    return [
+        *words[:before],
+        which(build, program.folder, words[before]) or words[before],
+        *words[before + 1 :],
+    ]
+
+
+def _is_here(words: Sequence[str], build: Build, program: Folder) -> bool:
+    """Whether a command can be run without the base image: its program and its script are here."""
+    words = unwrapped(words)
+    script = script_of(words)
+    if script and not which(build, program.folder, script if "/" in script else f"./{script}"):
+        return False
+    if which(build, program.folder, words[0]) or _PYTHON.fullmatch(PurePosixPath(words[0]).name):
+        return True
+    return shutil.which(words[0], path=path_from(program.python)) is not None
+
+
+def _seen(word: str, program: Folder, sight: Sight) -> tuple[str, Path] | None:
+    """Return the file that a command's word means, if it is of the folder: as it is seen, and where it is."""
+    if not word.startswith("/"):
+        word = f"{sight.folder}/{word}" if "/" not in word else ""
+    if not word:
         return None
-    file = program.folder / inside
-    return file if file.is_file() else None
+    inside = os.path.relpath(word, sight.folder)
+    file = sight.source(word)
+    if str(file) == word:
+        if inside.startswith(".."):
+            return None
+        file = program.folder / inside
+    try:
+        return (word, file) if file.is_file() else None
+    except OSError as error:
+        raise unreadable(file, error) from error
 
 
-def _copied(copy: Copy, folder: Path, name: str) -> Iterator[tuple[str, str]]:
-    """Yield where a COPY puts what of a folder; `name` is the folder's in the build context, "" for all."""
-    base = copy.destination.rstrip("/")
-    into = copy.destination.endswith("/") or len(copy.sources) > 1
-    for source in copy.sources:
-        pattern = os.path.normpath(source.lstrip("/") or ".")
-        if pattern == (name or "."):
-            yield from _unpacked(base, folder, folder)
-        elif name and pattern == ".":
-            yield from _unpacked(f"{base}/{name}", folder, folder)
-        elif not name or pattern.startswith(f"{name}/"):
-            inside = pattern.removeprefix(f"{name}/") if name else pattern
-            for path in sorted(folder.glob(inside)):
-                if path.is_dir():
-                    yield from _unpacked(base, path, folder)
-                else:
-                    yield f"{base}/{path.name}" if into else base, str(path.relative_to(folder))
+def _is_python(file: Path) -> bool:
+    try:
+        with file.open("rb") as opened:
+            return b"python" in opened.readline(200)
+    except OSError as error:
+        raise unreadable(file, error) from error
 
 
-def _unpacked(base: str, path: Path, folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield where the contents of a path are; a folder of the system stays what it is on this machine."""
-    if _SYSTEM.fullmatch(base):
-        for entry in sorted(path.iterdir()):
-            yield f"{base}/{entry.name}", str(entry.relative_to(folder))
-    else:
-        yield base, str(path.relative_to(folder))
+def _without(entrypoint: str, verb: str) -> str:
+    return f"The ENTRYPOINT {entrypoint} cannot be run here: {verb} is run without it."
 
 
 def _shell_form(program: Folder, instruction: str, text: str) -> str:

@@ -15,6 +15,7 @@ _HEREDOC = re.compile(r"<<-?([\"']?)(\w+)\1")
 _VARIABLE = re.compile(
     r"\\(?P<escaped>\$)|\$(?:(?P<plain>\w+)|\{(?P<name>\w+)(?P<how>:[-+])?(?P<word>[^}]*)\})"
 )
+_ARCHIVE = re.compile(r"\.(tar|tgz|tbz2?|txz|tar\.\w+)$")  # ADD unpacks it; what is in it is unknown
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def parse(text: str) -> Recipe:
             before_stages |= _argument(rest, Recipe(arguments=before_stages), {})
         else:
             recipe = _follow(recipe, instruction, rest, before_stages)
-            copies += _copy(recipe, rest) if instruction in ("COPY", "ADD") else []
+            copies += _copy(recipe, instruction, rest) if instruction in ("COPY", "ADD") else []
         if name:
             stages[name.lower()] = recipe
     return replace(recipe, copies=tuple(copies))
@@ -179,7 +180,7 @@ def _words(rest: str) -> tuple[str, ...] | str:
     return tuple(words) if isinstance(words, list) and all(isinstance(w, str) for w in words) else rest
 
 
-def _copy(recipe: Recipe, rest: str) -> list[Copy]:
+def _copy(recipe: Recipe, instruction: str, rest: str) -> list[Copy]:
     words = _split(rest)
     flags = [word for word in words if word.startswith("--")]
     if any(flag.startswith("--from=") for flag in flags):
@@ -189,9 +190,10 @@ def _copy(recipe: Recipe, rest: str) -> list[Copy]:
     names = [recipe.expand(name) for name in names]
     if len(names) < 2:
         return []
+    sources = [name for name in names[:-1] if instruction == "COPY" or not _ARCHIVE.search(name)]
     path = _absolute(recipe, names[-1])
     is_folder = names[-1].rpartition("/")[2] in ("", ".", "..") or path == recipe.workdir
-    return [Copy(tuple(names[:-1]), path.rstrip("/") + ("/" if is_folder else ""))]
+    return [Copy(tuple(sources), path.rstrip("/") + ("/" if is_folder or len(names) > 2 else ""))]
 
 
 def _absolute(recipe: Recipe, path: str) -> str:

@@ -1,22 +1,21 @@
-"""Becomes a program in namespaces of its own: its own /opt/ml and /opt/program, its own network.
+"""Becomes a program in namespaces of its own: its own /opt/ml, its image's files, its own network.
 
 It runs as a script below the keeper (`python -I -S enter.py ENCLOSURE PROGRAM [ARGUMENT]...`) on the standard
 library alone, and ends by exec: the program has its process id and gets its signals. ENCLOSURE is JSON:
 
-    unshare   whether to make the namespaces (root); false inside bwrap, which has made them
-    mounts    [source, target, read only] of each folder that is to be seen at another path below /opt
-    cwd       the working directory, as the program sees it; the second mount's target where there is none
+    steps     [path, source, names, read only] of each step to the new root, as byoc.runtime.view has them
+              (root); none inside bwrap, which has made the namespaces
+    cwd       the working directory, as the program sees it; / where there is no such folder
     network   whether the program has a network of its own, with nothing but a loopback
     channel   the descriptor of a unix socket to byoc, or null: see `connect_to_byoc`
     port      the port of 127.0.0.1 in that network where byoc shall listen, or null
     uid       the user and group that the program runs as, or null (root)
     read_only whether it can write to /tmp, /dev and what is mounted for it alone
-    tmp       the folder that it sees as /tmp, or null
     shm_bytes the size of a /dev/shm of its own, or null
     needed    folders that it has to reach wherever they are, such as its interpreter's
 
-Nothing is seen outside: the mounts are private before the first is made, and the tmpfs on /opt takes the
-folders that the mounts need. It is put there over what the machine has in /opt, which is bound into it again.
+Nothing is seen outside: the mounts are private before the first is made. The new root is built in a tmpfs
+beside the old one, so that no step covers what another one takes.
 """
 
 import contextlib
@@ -37,8 +36,9 @@ PR_SET_PDEATHSIG = 1
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 INTERFACE = "16sh14x"  # struct ifreq: a name and its flags
-OPT = Path("/opt")
+MNT_DETACH = 0x2
 TMP = Path("/tmp")  # noqa: S108 - in a namespace of its own
+NEW, OLD = Path("/new"), Path("/old")
 SHM = Path("/dev/shm")  # noqa: S108
 WRITABLE = ("/dev", "/opt/ml", "/proc", "/sys", "/tmp")  # noqa: S108
 CANNOT_RUN = 126
@@ -69,48 +69,60 @@ def make_private(network: bool) -> None:
     mount("none", "/", MS_REC | MS_PRIVATE)
 
 
-def cover_opt() -> None:
-    """Put a tmpfs over /opt that has everything of the old one, where new folders can be made."""
-    OPT.mkdir(exist_ok=True)
-    old = os.open(OPT, os.O_PATH)
-    kept = sorted(os.scandir(OPT), key=lambda entry: entry.name)
-    mount("byoc", OPT, 0, "tmpfs", "mode=755")
-    for entry in kept:
-        target = OPT / entry.name
-        if entry.is_symlink():
-            target.symlink_to(os.readlink(entry.name, dir_fd=old))
-            continue
-        if entry.is_dir():
-            target.mkdir()
+def build(steps: Sequence[tuple[str, str, list[str] | None, bool]]) -> None:
+    """Let what the steps say be the root: each is done beside the old root, which then goes.
+
+    Raises:
+        OSError: a step cannot be done.
+    """
+    mount("byoc", TMP, 0, "tmpfs", "mode=755")
+    (TMP / NEW.name).mkdir()
+    (TMP / OLD.name).mkdir()
+    system_call("pivot_root", str(TMP).encode(), bytes(TMP / OLD.name))
+    mount("byoc", NEW, 0, "tmpfs", "mode=755")
+    for path, source, names, read_only in steps:
+        if not source:
+            below(NEW, path).mkdir(parents=True, exist_ok=True)
+            mount("byoc", below(NEW, path), 0, "tmpfs", "mode=755")
+        elif names is None:
+            show(below(OLD, source), below(NEW, path), read_only)
         else:
-            target.touch()
-        mount(f"/proc/self/fd/{old}/{entry.name}", target, MS_BIND | MS_REC)
-    os.close(old)
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # it has gone meanwhile
+                    show(below(OLD, source) / name, below(NEW, path) / name, read_only)
+    os.chdir(NEW)
+    system_call("pivot_root", b".", b".")
+    system_call("umount2", b".", MNT_DETACH)
+    os.chdir("/")
 
 
-def bind(mounts: Sequence[tuple[str, str, bool]]) -> None:
-    """Let each source be seen at its target, in place of whatever is there."""
-    sources = [os.open(source, os.O_PATH) for source, _, _ in mounts]  # before a target covers one
-    cover_opt()
-    for source, (_, target, read_only) in zip(sources, mounts, strict=True):
-        if Path(target).is_symlink():
-            Path(target).unlink()
-        Path(target).mkdir(parents=True, exist_ok=True)
-        mount(f"/proc/self/fd/{source}", target, MS_BIND | MS_REC)
-        if read_only:
-            mount("none", target, MS_REMOUNT | MS_BIND | MS_RDONLY)
-        os.close(source)
+def below(root: Path, path: str) -> Path:
+    """Return what will be, or was, an absolute path, while another folder is the root."""
+    return root / path.lstrip("/")
 
 
-def cover(folder: Path, needed: Sequence[str], instead: str | None = None) -> None:
-    """Put another folder, or an empty one, over a folder; nothing of it is seen there but what is needed."""
+def show(source: Path, target: Path, read_only: bool) -> None:
+    """Let a folder or file be seen at another path; a link is made anew."""
+    if source.is_symlink():
+        target.symlink_to(source.readlink())
+        return
+    if source.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+    elif not target.exists():
+        source.lstat()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    mount(str(source), target, MS_BIND | MS_REC)
+    if read_only:
+        mount("none", target, MS_REMOUNT | MS_BIND | MS_RDONLY)
+
+
+def cover(folder: Path, needed: Sequence[str]) -> None:
+    """Put an empty folder over a folder; nothing of it is seen there but what is needed."""
     below = sorted(path for path in needed if folder in Path(path).parents)
     kept = [path for path in below if not any(other in map(str, Path(path).parents) for other in below)]
     opened = [os.open(path, os.O_PATH) for path in kept]
-    if instead is None:
-        mount("byoc", folder, 0, "tmpfs", "mode=755")
-    else:
-        mount(instead, folder, MS_BIND | MS_REC)
+    mount("byoc", folder, 0, "tmpfs", "mode=755")
     for path, source in zip(kept, opened, strict=True):
         Path(path).mkdir(parents=True, exist_ok=True)
         mount(f"/proc/self/fd/{source}", path, MS_BIND | MS_REC)
@@ -136,8 +148,6 @@ def forbid_writing() -> None:
 def confine(enclosure: dict[str, object]) -> None:
     """Take away what the program is to do without, but for root itself: see `become`."""
     needed = [str(path) for path in enclosure["needed"]]  # type: ignore[attr-defined]
-    if enclosure["tmp"]:
-        cover(TMP, needed, str(enclosure["tmp"]))
     if enclosure["uid"] is not None:
         clear_the_way(needed)
     if enclosure["shm_bytes"] is not None:
@@ -200,10 +210,10 @@ def hand_out_sockets(channel: socket.socket) -> None:
 
 def main(enclosure: dict[str, object], argv: list[str]) -> None:
     """Enter, and become the program; see the top of this file."""
-    mounts, network = enclosure["mounts"], bool(enclosure["network"])
-    if enclosure["unshare"]:
+    steps, network = enclosure["steps"], bool(enclosure["network"])
+    if steps:
         make_private(network)
-        bind(mounts)  # type: ignore[arg-type]
+        build(steps)  # type: ignore[arg-type]
         confine(enclosure)
         if network:
             bring_up_loopback()

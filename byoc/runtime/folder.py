@@ -1,5 +1,6 @@
 """Runs a folder's program as a process: in namespaces of its own where that is possible, else re-rooted."""
 
+import os
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -7,16 +8,16 @@ from pathlib import Path
 
 from byoc.errors import ConfinementError
 from byoc.runtime import opt_ml
-from byoc.runtime.command import OPT_ML, PROGRAM, Build, Sight, argv_of, build_of, command_of
+from byoc.runtime.build import OPT_ML, PROGRAM, Build, build_of, unreadable
+from byoc.runtime.command import Sight, argv_of, command_of
 from byoc.runtime.images import Folder
 from byoc.runtime.network import Channel, Network, network_of
-from byoc.runtime.privacy import Enclosure, Mount, Privacy, enclosed
+from byoc.runtime.privacy import Enclosure, Privacy, enclosed
 from byoc.runtime.process import Command, Process
 from byoc.runtime.procfs import program_below
 from byoc.runtime.program import GRACE_S, environment_of, make_folders, path_from
 from byoc.runtime.spec import Confinement, Container, Landlord, Spec
-
-_OPT = "/opt"
+from byoc.runtime.view import Mount, is_kernels, is_system
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ def setting_of(spec: Spec, program: Folder, privacy: Privacy) -> Setting:
     folder = Folder(program.folder.resolve(), program.python)
     build = build_of(folder.folder)
     needed = [spec.place.root.resolve(), folder.folder, folder.python, Path(sys.executable)]
-    if any(_is_hidden(path) for path in needed):
+    mounts = mounts_of(spec, folder.folder, build)
+    if any(_is_hidden(path, mounts) for path in needed):
         privacy = Privacy()
-    mounts = mounts_of(spec, folder.folder, build) if privacy.tool else ()
+    mounts = mounts if privacy.tool else ()
     return Setting(folder, build, privacy, mounts, sight_of(spec, folder.folder, build, mounts))
 
 
@@ -75,7 +77,7 @@ def _command(spec: Spec, setting: Setting, words: list[str], network: Network, a
     """Return what to run: the words as the program sees them, inside an enclosure where it has one."""
     folder = setting.program.folder
     argv = argv_of(words, setting.program, setting.sight)
-    cwd = working_directory(setting.build, folder, setting.sight, spec)
+    cwd = working_directory(setting.build, setting.sight)
     make_folders(spec.place)
     inherited: tuple[int, ...] = ()
     if setting.privacy.tool:
@@ -124,49 +126,48 @@ def refuse_what_cannot_be(confinement: Confinement, privacy: Privacy) -> None:
 
 
 def mounts_of(spec: Spec, folder: Path, build: Build) -> tuple[Mount, ...]:
-    """Return what a private /opt has: /opt/ml, and the folder wherever the image has it below /opt."""
+    """Return what a private program sees at other paths: /opt/ml, and the folder wherever the image has it.
+
+    Raises:
+        ProgramError: not all of the folder can be read.
+    """
     ml = spec.place.opt_ml.resolve()
-    mounts = [Mount(str(ml), OPT_ML)]
-    if spec.read_only_model and (ml / "model").is_dir():
-        mounts.append(Mount(str(ml / "model"), f"{OPT_ML}/model", read_only=True))
-    for path, inside in sorted(build.files.items()):
-        nested = any(path.startswith(f"{mount.target}/") for mount in mounts if mount.target != OPT_ML)
-        if path.startswith(f"{_OPT}/") and (folder / inside).is_dir() and not nested:
-            mounts.append(Mount(str(folder / inside), path))
+    mounts = [Mount(str(ml), OPT_ML, own=True)]
+    try:
+        if spec.read_only_model and (ml / "model").is_dir():
+            mounts.append(Mount(str(ml / "model"), f"{OPT_ML}/model", read_only=True))
+        for path, inside in build.files.items():
+            source = (folder / inside).resolve()
+            if source.exists() and not is_kernels(path):
+                mounts.append(Mount(str(source), path))
+    except OSError as error:
+        raise unreadable(folder, error) from error
     return tuple(mounts)
 
 
 def sight_of(spec: Spec, folder: Path, build: Build, mounts: tuple[Mount, ...]) -> Sight:
     """Return how a program sees the paths of its image: renamed, unless they are mounted."""
     mounted = {mount.target: mount.source for mount in mounts}
-    seen = PROGRAM if mounted.get(PROGRAM) == str(folder) else str(folder)
-    renamed = {
-        path: seen if inside == "." else f"{seen}/{inside}"
-        for path, inside in build.files.items()
-        if path not in mounted
-    }
-    return Sight(seen, renamed if mounts else {OPT_ML: str(spec.place.opt_ml), **renamed})
+    if mounts:
+        whole = [path for path, inside in build.files.items() if inside == "." and path in mounted]
+        return Sight(whole[-1] if whole else str(folder), {}, mounted)
+    renamed = {path: os.path.normpath(folder / inside) for path, inside in build.files.items()}
+    return Sight(str(folder), {OPT_ML: str(spec.place.opt_ml), **renamed})
 
 
-def working_directory(build: Build, folder: Path, sight: Sight, spec: Spec) -> str:
+def working_directory(build: Build, sight: Sight) -> str:
     """Return the image's WORKDIR as the program sees it; the folder where there is none, or not here."""
-    workdir = build.recipe.workdir
-    if workdir != "/":
-        for path, here in ((OPT_ML, spec.place.opt_ml), (sight.folder, folder)):
-            seen = sight(workdir)
-            if seen == path or seen.startswith(f"{path}/"):
-                inside = here / seen.removeprefix(path).lstrip("/")
-                return seen if inside.is_dir() else sight.folder
-        if Path(sight(workdir)).is_dir():
-            return sight(workdir)
-    return sight.folder
+    workdir = sight(build.recipe.workdir)
+    holds_copies = any(path.startswith(f"{workdir}/") for path in sight.sources)
+    is_there = workdir != "/" and (holds_copies or sight.source(workdir).is_dir())
+    return workdir if is_there else sight.folder
 
 
 def _environment(spec: Spec, setting: Setting, network: Network) -> dict[str, str]:
     """Return the whole environment: the image's, AWS's and the request's, each over the one before."""
     sight = setting.sight
     image = {name: sight(value) for name, value in setting.build.recipe.environment.items()}
-    homes = dict.fromkeys((sight(PROGRAM), sight.folder))
+    homes = dict.fromkeys((*_homes(setting), sight(PROGRAM), sight.folder))
     image.setdefault("PYTHONDONTWRITEBYTECODE", "1")  # the folder is the user's own, not a copy in an image
     image["PATH"] = ":".join((*homes, path_from(setting.program.python, image.get("PATH", ""))))
     scratch = environment_of(spec.place, {})
@@ -189,6 +190,20 @@ def _let_in(channel: Channel, landlord: Landlord, belongings: ExitStack, listens
         belongings.callback(landlord.forget, listener)
 
 
-def _is_hidden(path: Path) -> bool:
-    """Whether a private /opt would cover a path."""
-    return any(str(path).startswith(f"{covered}/") for covered in (OPT_ML, PROGRAM))
+def _homes(setting: Setting) -> list[str]:
+    """Return the folders of the image's PATH that the Dockerfile fills, before those of this machine."""
+    build = setting.build
+    return [
+        setting.sight(path)
+        for path in build.path.split(":")
+        if not is_system(path) and any(f"{copied}/".startswith(f"{path}/") for copied in build.copied)
+    ]
+
+
+def _is_hidden(path: Path, mounts: tuple[Mount, ...]) -> bool:
+    """Whether a path is in a folder of this machine that something else stands for in a private view."""
+    return any(
+        str(path).startswith(f"{mount.target}/") and not is_system(mount.target)
+        for mount in mounts
+        if mount.source != mount.target
+    )

@@ -2,20 +2,24 @@
 
 import functools
 import json
+import os
+import posixpath
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from byoc.runtime.view import Mount, Step, steps_of
 
 _ENTER = Path(__file__).with_name("enter.py")
 _PYTHON = (sys.executable, "-I", "-S")
 _PROBE_S = 10.0
-_OPT = Path("/opt")
 _TMP = "/tmp"  # noqa: S108 - in a namespace of its own
-_ALL = ["--dev-bind", "/", "/"]
+_STAYS_WRITABLE = re.compile(r"/(dev|opt/ml|proc|sys|tmp)(/.*)?")  # also where the rest is read-only
 # What enter.py is run by, inside.
 _OUR_OWN = (str(_ENTER.parent), sys.prefix, sys.base_prefix)
 
@@ -34,15 +38,6 @@ class Privacy:
 
     tool: Tool = ""
     network: bool = False
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A folder of this machine, and where the program sees it: at a path below /opt."""
-
-    source: str
-    target: str
-    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,36 +78,69 @@ def works(privacy: Privacy) -> bool:
 
 
 def enclosed(argv: Sequence[str], enclosure: Enclosure, privacy: Privacy) -> list[str]:
-    """Return the command that runs a command inside an enclosure."""
+    """Return the command that runs a command inside an enclosure.
+
+    Raises:
+        ProgramError: a folder that it takes cannot be read.
+    """
     if privacy.tool == "bwrap":
-        inner = _enter(replace(enclosure, mounts=()), unshare=False) if enclosure.channel is not None else []
+        inner = _enter(enclosure, ()) if enclosure.channel is not None else []
         return [*_bwrap(enclosure), *inner, *argv]
-    return [*_enter(enclosure, unshare=True), *argv]
+    return [*_enter(enclosure, _steps(enclosure, enclosure.needed)), *argv]
 
 
-def _enter(enclosure: Enclosure, unshare: bool) -> list[str]:
-    mounts = [[mount.source, mount.target, mount.read_only] for mount in enclosure.mounts]
-    return [*_PYTHON, str(_ENTER), json.dumps({**asdict(enclosure), "mounts": mounts, "unshare": unshare})]
+def _steps(enclosure: Enclosure, needed: Iterable[str]) -> tuple[Step, ...]:
+    """Return how to build what the program sees, its own /tmp and what it needs of the machine's included."""
+    mounts = []
+    if enclosure.tmp:
+        mounts.append(Mount(enclosure.tmp, _TMP, own=True))
+        hidden = sorted({path for path in needed if path.startswith(f"{_TMP}/")})
+        mounts += [Mount(os.path.realpath(path), path) for path in hidden]
+    return steps_of([*mounts, *enclosure.mounts])
+
+
+def _enter(enclosure: Enclosure, steps: Sequence[Step]) -> list[str]:
+    """Return the words that run enter.py; without steps it is inside already."""
+    told = {name: value for name, value in asdict(enclosure).items() if name not in ("mounts", "tmp")}
+    told["steps"] = [[step.path, step.source, step.names, step.read_only] for step in steps]
+    return [*_PYTHON, str(_ENTER), json.dumps(told)]
 
 
 def _bwrap(enclosure: Enclosure) -> list[str]:
     """Return the words of bwrap(1) for what enter.py does as root; they are obeyed in their order."""
     words = [shutil.which("bwrap") or "bwrap", "--die-with-parent"]
-    words += ["--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev"] if enclosure.read_only else _ALL
-    if enclosure.tmp:
-        needed = {*enclosure.needed, *_OUR_OWN}
-        hidden = sorted(path for path in needed if path.startswith(f"{_TMP}/"))
-        how = "--ro-bind" if enclosure.read_only else "--bind"
-        words += ["--bind", enclosure.tmp, _TMP, *(word for path in hidden for word in (how, path, path))]
+    steps = _steps(enclosure, (*enclosure.needed, *_OUR_OWN))
+    for step in steps:
+        words += _bwrap_step(step, enclosure.read_only)
+        if step == Step("/", "/") and enclosure.read_only:
+            words += ["--dev-bind", "/dev", "/dev"]
     if enclosure.shm_bytes is not None:
         words += ["--size", str(enclosure.shm_bytes), "--tmpfs", "/dev/shm"]  # noqa: S108 - in its own namespace
-    words += ["--tmpfs", str(_OPT)]
-    targets = {mount.target for mount in enclosure.mounts}
-    for entry in sorted(_OPT.iterdir()) if _OPT.is_dir() else []:
-        if str(entry) not in targets:
-            kept = ["--symlink", str(entry.readlink())] if entry.is_symlink() else ["--dev-bind", str(entry)]
-            words += [*kept, str(entry)]
-    for mount in enclosure.mounts:
-        words += ["--ro-bind" if mount.read_only else "--bind", mount.source, mount.target]
+    if enclosure.read_only:
+        made = ["/" if steps[0].names else "", *(step.path for step in steps if not step.source)]
+        words += [
+            word for path in made if path and not _stays_writable(path) for word in ("--remount-ro", path)
+        ]
     words += ["--chdir", enclosure.cwd]
     return [*words, *(["--unshare-net"] if enclosure.network else []), "--"]
+
+
+def _bwrap_step(step: Step, read_only: bool) -> list[str]:
+    if not step.source:
+        return ["--tmpfs", step.path]
+    if step.names is None:
+        is_closed = step.read_only or (read_only and not _stays_writable(step.path))
+        return ["--ro-bind" if is_closed else "--dev-bind", step.source, step.path]
+    words = []
+    for name in step.names:
+        source, path = Path(step.source, name), posixpath.join(step.path, name)
+        if source.is_symlink():
+            words += ["--symlink", str(source.readlink()), path]
+        else:
+            is_closed = step.read_only or (read_only and not _stays_writable(path))
+            words += ["--ro-bind-try" if is_closed else "--dev-bind-try", str(source), path]
+    return words
+
+
+def _stays_writable(path: str) -> bool:
+    return _STAYS_WRITABLE.fullmatch(path) is not None

@@ -1,17 +1,18 @@
 """A folder's program runs what `docker run` would run of its image."""
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from byoc.errors import ProgramError
-from byoc.runtime.command import Build, Sight, argv_of, build_of, command_of
+from byoc.runtime.build import Build, build_of
+from byoc.runtime.command import Sight, argv_of, command_of
 from byoc.runtime.dockerfile import Recipe
-from byoc.runtime.images import Folder, binds_to_port
+from byoc.runtime.images import Folder
 
 PYTHON = Path(sys.executable)
-CONTAINER = Path(__file__).parents[2] / "container"
 
 
 @pytest.fixture
@@ -41,9 +42,42 @@ def test_what_a_request_asks_for_takes_the_place_that_docker_run_gives_it(
     assert command_of(Folder(folder), "train", of_image, entrypoint, arguments) == (words, "")
 
 
-def test_a_file_called_as_the_verb_goes_before_the_dockerfile(folder):
+@pytest.mark.parametrize(
+    ("entrypoint", "words", "note"),
+    [
+        (None, ["serve"], ""),
+        (("/usr/bin/env",), ["/usr/bin/env", "serve"], ""),
+        (("tini", "-g", "--", "env", "A=b"), ["env", "A=b", "serve"], ""),
+        (("bash", "-c", "exec serve"), ["bash", "-c", "exec serve", "serve"], ""),
+        (("python", "-m", "server"), ["python", "-m", "server", "serve"], ""),
+        (("python", "run.py"), ["serve"], "The ENTRYPOINT python run.py cannot be run here: serve is run"),
+        (("of-the-base",), ["serve"], "The ENTRYPOINT of-the-base cannot be run here: serve is run"),
+        ("exec serve", ["serve"], "The ENTRYPOINT exec serve cannot be run here: serve is run"),
+    ],
+)
+def test_an_entrypoint_runs_unless_it_hands_on_or_is_not_here(folder, entrypoint, words, note):
     (folder / "serve").touch()
-    assert command_of(Folder(folder), "serve", build(entrypoint=("image",)), (), None) == (["serve"], "")
+    note = f"{note} without it." if note else ""
+    assert command_of(Folder(folder), "serve", build(entrypoint), (), None) == (words, note)
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "words"),
+    [
+        (["python", "run.py"], ["python", "run.py", "serve"]),
+        (["./run.py"], ["/app/run.py", "serve"]),
+        (["dumb-init", "run", "-x"], ["/app/bin/run", "-x", "serve"]),
+        (["env", "A=b"], ["env", "A=b", "/app/bin/serve"]),
+        ([], ["/app/bin/serve"]),
+    ],
+)
+def test_what_a_dockerfile_copies_is_run_by_its_path_in_the_image(folder, entrypoint, words):
+    for name in ("app/run.py", "app/bin/run", "app/bin/serve", "serve"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    image = f"FROM debian\nWORKDIR /app\nCOPY app .\nENV PATH=/app/bin\nENTRYPOINT {json.dumps(entrypoint)}\n"
+    (folder / "Dockerfile").write_text(image)
+    assert command_of(Folder(folder), "serve", build_of(folder), (), None) == (words, "")
 
 
 def test_an_image_with_a_cmd_alone_runs_it_with_a_warning(folder):
@@ -85,47 +119,3 @@ def test_python_scripts_run_under_the_programs_interpreter_and_others_by_themsel
     sight = Sight("/seen", {"/opt/program": "/seen"})
     expected = [word.replace("PYTHON", str(PYTHON)) for word in argv]
     assert argv_of(words, Folder(folder), sight) == expected
-
-
-@pytest.mark.parametrize(
-    ("copies", "files"),
-    [
-        ("COPY model /opt/program", {"/opt/program": "."}),
-        ("COPY . /srv", {"/opt/program": ".", "/srv/model": "."}),
-        ("COPY model/ /app/", {"/opt/program": ".", "/app": "."}),
-        ("COPY model/src /opt/program", {"/opt/program": "src"}),
-        ("COPY model/src/*.py /opt/program/", {"/opt/program": ".", "/opt/program/a.py": "src/a.py"}),
-        ("COPY model/src/a.py /run.py", {"/opt/program": ".", "/run.py": "src/a.py"}),
-        ("COPY model/src /opt/ml/model", {"/opt/program": "."}),
-        ("COPY model/src /opt/ml/code", {"/opt/program": ".", "/opt/ml/code": "src"}),
-        ("COPY model/src /usr/local/bin/", {"/opt/program": ".", "/usr/local/bin/a.py": "src/a.py"}),
-    ],
-)
-def test_a_dockerfile_above_says_where_the_folders_files_are(folder, copies, files):
-    (folder / "src").mkdir()
-    (folder / "src" / "a.py").touch()
-    (folder.parent / "Dockerfile").write_text(f"FROM debian\n{copies}\n")
-    assert build_of(folder).files == files
-
-
-def test_a_dockerfile_above_that_copies_something_else_is_not_the_folders(folder):
-    (folder.parent / "Dockerfile").write_text('FROM debian\nCOPY other /app\nENTRYPOINT ["other"]\n')
-    assert build_of(folder) == Build(Recipe(), {"/opt/program": "."})
-
-
-def test_a_dockerfile_in_the_folder_is_the_folders(folder):
-    (folder / "Dockerfile").write_text('FROM debian\nCOPY . /app\nENTRYPOINT ["own"]\n')
-    assert build_of(folder).recipe.entrypoint == ("own",)
-    assert build_of(folder).files == {"/opt/program": ".", "/app": "."}
-
-
-def test_a_dockerfile_that_cannot_be_read_is_named(folder):
-    (folder / "Dockerfile").write_bytes(b"\xff")
-    with pytest.raises(ProgramError, match=rf"{folder}/Dockerfile cannot be read"):
-        build_of(folder)
-
-
-def test_our_own_program_is_found_and_listens_where_it_is_told():
-    own = build_of(CONTAINER / "custom_algorithm")
-    assert own.files["/opt/program"] == "."
-    assert binds_to_port(own.recipe.labels)

@@ -14,9 +14,10 @@ import pytest
 from byoc.errors import ConfinementError
 from byoc.runtime import opt_ml, privacy
 from byoc.runtime.container import DockerImage, Folder, Landlord, Place, Privacy, Spec, start
-from byoc.runtime.privacy import Enclosure, Mount, enclosed, works
+from byoc.runtime.privacy import Enclosure, enclosed, works
 from byoc.runtime.readiness import wait_until_ready
 from byoc.runtime.spec import Confinement
+from byoc.runtime.view import Step
 
 ROOT, BWRAP, NONE = Privacy("root", network=True), Privacy("bwrap", network=True), Privacy()
 LANDLORD = Landlord(0, lambda listener: listener.close(), lambda _url: {})
@@ -146,27 +147,42 @@ def test_what_cannot_be_taken_away_here_is_said(image, tmp_path, confinement, to
         start(spec, LANDLORD, tool)
 
 
-def bwrap_words(monkeypatch, **asked):
+WHOLE = (Step("/", "/"), Step("/opt"), Step("/opt/ml", "/here/ml"), Step("/tmp", "/here/tmp"))
+PIECES = (Step("/", "/", ("dev", "etc", "gone")), Step("/app", "/here/app"))
+
+
+def bwrap_words(monkeypatch, steps, **asked):
     monkeypatch.setattr(shutil, "which", lambda name: name)
-    monkeypatch.setattr(privacy, "_OPT", Path("/nonexistent/opt"))
-    monkeypatch.setattr(privacy, "_OUR_OWN", ())
-    enclosure = Enclosure((Mount("/here/ml", "/opt/ml"),), cwd="/opt/program", **asked)
-    return " ".join(enclosed(["program"], enclosure, Privacy("bwrap")))
+    monkeypatch.setattr(privacy, "steps_of", lambda _mounts: steps)
+    return " ".join(enclosed(["program"], Enclosure(cwd="/app", **asked), Privacy("bwrap")))
 
 
-def test_bwrap_is_told_to_forbid_writing_before_anything_is_put_on_top(monkeypatch):
-    assert bwrap_words(monkeypatch, read_only=True, tmp="/here/tmp", needed=("/tmp/image", "/usr")) == (
-        "bwrap --die-with-parent --ro-bind / / --dev-bind /dev /dev "
-        "--bind /here/tmp /tmp --ro-bind /tmp/image /tmp/image "
-        "--tmpfs /nonexistent/opt --bind /here/ml /opt/ml --chdir /opt/program -- program"
-    )
-
-
-def test_bwrap_is_told_the_size_of_shared_memory(monkeypatch):
-    assert bwrap_words(monkeypatch, shm_bytes=4096) == (
-        "bwrap --die-with-parent --dev-bind / / --size 4096 --tmpfs /dev/shm "
-        "--tmpfs /nonexistent/opt --bind /here/ml /opt/ml --chdir /opt/program -- program"
-    )
+@pytest.mark.parametrize(
+    ("steps", "asked", "words"),
+    [
+        (WHOLE, {}, "--dev-bind / / --tmpfs /opt --dev-bind /here/ml /opt/ml --dev-bind /here/tmp /tmp"),
+        (WHOLE[:1], {"shm_bytes": 4096}, "--dev-bind / / --size 4096 --tmpfs /dev/shm"),
+        (
+            WHOLE,
+            {"read_only": True},
+            (
+                "--ro-bind / / --dev-bind /dev /dev --tmpfs /opt --dev-bind /here/ml /opt/ml "
+                "--dev-bind /here/tmp /tmp --remount-ro /opt"
+            ),
+        ),
+        (
+            PIECES,
+            {"read_only": True},
+            (
+                "--dev-bind-try /dev /dev --ro-bind-try /etc /etc --ro-bind-try /gone /gone "
+                "--ro-bind /here/app /app --remount-ro /"
+            ),
+        ),
+    ],
+)
+def test_bwrap_is_told_what_is_seen_and_what_is_read_only(monkeypatch, steps, asked, words):
+    told = bwrap_words(monkeypatch, steps, **asked)
+    assert told == f"bwrap --die-with-parent {words} --chdir /app -- program"
 
 
 DOCKER = f"""#!{sys.executable} -S

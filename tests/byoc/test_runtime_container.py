@@ -22,6 +22,7 @@ from byoc.runtime.container import Container, Folder, Landlord, Place, Privacy, 
 from byoc.runtime.network import free_port
 from byoc.runtime.privacy import privacy_here, works
 from byoc.runtime.readiness import ping, wait_until_ready
+from byoc.runtime.view import Mount
 from processes import eventually, processes_with
 
 REPO = Path(__file__).parents[2]
@@ -190,7 +191,7 @@ def test_a_private_program_finds_itself_and_its_opt_ml_where_its_image_has_them(
 def test_what_this_machine_has_in_opt_is_still_there(two):
     seen = eval(asked(two.one, "os.listdir('/opt')"))
     assert set(seen) == {*os.listdir("/opt"), "ml", "program"}  # noqa: PTH208
-    for name in os.listdir("/opt"):  # noqa: PTH208
+    for name in {*os.listdir("/opt")} - {"ml", "program"}:  # noqa: PTH208
         assert asked(two.one, f"os.stat('/opt/{name}').st_ino") == str(Path("/opt", name).stat().st_ino)
 
 
@@ -449,6 +450,83 @@ def test_a_private_program_that_cannot_be_run_ends_as_docker_has_it(landlord, tm
     assert process.last_lines() == ["/no/such/program cannot be started: No such file or directory"]
 
 
-def test_what_a_private_opt_would_hide_is_run_re_rooted():
-    assert folder_module._is_hidden(Path("/opt/ml/code/program"))
-    assert not folder_module._is_hidden(Path("/opt/mlops"))
+@pytest.mark.parametrize(
+    ("path", "hidden"),
+    [("/opt/ml/code/program", True), ("/opt/mlops", False), ("/usr/bin/python3", False), ("/app/x", False)],
+)
+def test_what_a_private_view_would_hide_is_run_re_rooted(path, hidden):
+    mounts = (Mount("/here", "/opt/ml"), Mount("/here", "/usr"), Mount("/app", "/app"))
+    assert folder_module._is_hidden(Path(path), mounts) is hidden
+
+
+EVERYWHERE = """
+COPY lib /usr/local/lib/byoc-test
+COPY etc /etc/
+COPY words.json /byoc-test/words.json
+COPY words.json more.txt /srv/byoc-test/
+COPY more.txt /etc/hostname
+COPY tool /usr/local/bin
+COPY words.json lib /tmp/
+COPY --chown=1:1 program /byoc-test/bin
+ENV PATH=/byoc-test/bin:$PATH
+WORKDIR /byoc-test
+"""
+TELLS = """#!/usr/bin/env python3
+import json, os, pathlib, subprocess, sys
+print(json.dumps([
+    __file__, os.getcwd(), sys.argv, subprocess.run("tool", stdout=subprocess.PIPE).stdout.decode(),
+    open("words.json").read() + open("/srv/byoc-test/more.txt").read() + open("/tmp/words.json").read(),
+    open("/etc/hostname").read() + open("/etc/byoc-test/new.conf").read(),
+    open("/usr/local/lib/byoc-test/code.py").read(),
+    os.path.exists("/etc/passwd"), os.path.exists("/usr/bin/env"),
+]))
+try:
+    pathlib.Path("/byoc-test/made").touch()
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.fixture(scope="module")
+def scattered(tmp_path_factory) -> Folder:
+    """A program whose Dockerfile puts it, file by file, where a machine has folders and where it has none."""
+    folder = tmp_path_factory.mktemp("scattered")
+    texts = {
+        "Dockerfile": f"FROM debian\n{EVERYWHERE}",
+        "lib/code.py": "code",
+        "etc/byoc-test/new.conf": "new",
+        "words.json": "words",
+        "more.txt": "more",
+        "tool": "#!/bin/sh\nprintf tool\n",
+        "program/train": TELLS,
+    }
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "tool").chmod(0o755)
+    return Folder(folder)
+
+
+@pytest.mark.parametrize("privacy", [ROOT, BWRAP], ids=["root", "bwrap"])
+def test_a_private_program_finds_what_its_dockerfile_puts_anywhere(landlord, tmp_path, privacy, scattered):
+    if not works(privacy):
+        pytest.skip(f"{privacy.tool} cannot make namespaces here")
+    place = Place(tmp_path / "job")
+    opt_ml.lay_out_training(place.opt_ml, {})
+    touched = [Path(path) for path in ("/", "/etc", "/srv", "/usr/local/bin", "/usr/local/lib")]
+    before = [sorted(path.iterdir()) for path in touched]
+    spec = Spec("train", scattered, "train", place)
+    with start(spec, landlord, privacy).process as process:
+        told = json.loads(process.finish()[0])
+    here = "/byoc-test/bin/train"
+    assert told == [here, "/byoc-test", [here], "tool", "wordsmorewords", "morenew", "code", True, True]
+    assert before == [sorted(path.iterdir()) for path in touched]
+    assert not (scattered.folder / "made").exists()
+
+
+def test_a_program_in_a_subfolder_is_run_re_rooted_where_it_lies(landlord, tmp_path, scattered):
+    place = Place(tmp_path / "job")
+    opt_ml.lay_out_training(place.opt_ml, {})
+    spec = Spec("train", scattered, "train", place, entrypoint=["/bin/echo", "/byoc-test/bin/train"])
+    with start(spec, landlord, NONE).process as process:
+        assert process.finish() == [str(scattered.folder / "program/train")]

@@ -12,8 +12,8 @@ from byoc.check.lab import Lab
 from byoc.check.launched import launched, script_path
 from byoc.check.rule import Part, Rule
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, untested, warned
-from byoc.check.words import INITS, shell_text
 from byoc.runtime.images import BINDS_TO_PORT, DockerImage
+from byoc.runtime.words import INITS, shell_text
 
 # An instance family with a g behind its generation has AWS's Graviton; GB200 and GB300 have NVIDIA's Grace.
 _ARM = re.compile(r"ml\.(?:[a-z]+\d+g[a-z]*|[a-z0-9]+-gb\d+)\..*")

@@ -12,7 +12,7 @@ from byoc.check.lab import Lab
 from byoc.check.launched import Launched, launched, script_path
 from byoc.check.rule import Part, Rule
 from byoc.check.verdict import CannotTestError, Outcome, Verdict, failed, passed, untested, warned
-from byoc.check.words import SHELLS, shell_text
+from byoc.runtime.words import SHELLS, shell_text
 
 _VERBS = ("serve", "train")
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")  # of UTF-8 and UTF-16, as some editors put them first

@@ -1,5 +1,6 @@
 """A command's words: what of them only hands on, what a shell is told, what an interpreter is to read."""
 
+import posixpath
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -23,6 +24,22 @@ def unwrapped(words: Sequence[str]) -> Sequence[str]:
     else:
         return words
     return unwrapped(rest) if rest else words
+
+
+def without_init(words: Sequence[str]) -> Sequence[str]:
+    """Return a command without init programs before it; what env sets stays."""
+    first, *rest = words
+    if PurePosixPath(first).name not in INITS:
+        return words
+    left = _after_options(rest, _INIT_OPTIONS_WITH_VALUES)
+    return without_init(left) if left else words
+
+
+def candidates(word: str, path: str, workdir: str) -> list[str]:
+    """Return the files that a command's first word may mean, in the order in which execvp(3) tries them."""
+    if "/" in word:
+        return [posixpath.normpath(posixpath.join(workdir, word))]
+    return [posixpath.join(folder, word) for folder in path.split(":") if folder]
 
 
 def script_of(words: Sequence[str]) -> str:
