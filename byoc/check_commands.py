@@ -24,6 +24,7 @@ from byoc.runtime import docker
 from byoc.runtime.images import Folder
 
 NOT_GOOD = 1
+_PATIENCE_S = 480.0
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _OUT = click.Path(path_type=Path, allow_dash=True, dir_okay=False, writable=True)
 
@@ -46,7 +47,7 @@ class _Given:
     only: tuple[str, ...]
     skip: tuple[str, ...]
     slow: bool
-    patience: float
+    patience: float | None
     json: Path | None
     junit: Path | None
     lists: bool
@@ -76,10 +77,10 @@ class _Given:
 @click.option("--all", "slow", is_flag=True, help="Test also what takes minutes.")
 @click.option(
     "--patience",
-    default=480.0,
-    show_default=True,
     type=click.FloatRange(min=1),
-    help="Seconds that serve may take to start, and train to end.",
+    help="Seconds that serve may take to start, and train to end.  [default: 480, as SageMaker's; less for a "
+    "serve that answers /ping with the same wrong status, not 503, for 25 s and neither computes nor reads "
+    "meanwhile, or for 60 s where its processes cannot be seen]",
 )
 @click.option("--json", type=_OUT, metavar="FILE", help="Write the results as JSON; - writes them to stdout.")
 @click.option("--junit", type=_OUT, metavar="FILE", help="Write the results as JUnit XML.")
@@ -112,7 +113,7 @@ def _tell(asked: _Given, target: str, work: Path) -> list[Result]:
         parts = parts_of(None if is_address else lab.facts)
         choice = Choice([Part(part) for part in asked.parts], asked.only, asked.skip, asked.slow)
         found = []
-        for result in results(chosen(RULES, choice, parts), lab):
+        for result in results(chosen(RULES, choice, parts), lab, report.begin):
             report.show(result)
             found.append(result)
     report.end(found)
@@ -132,8 +133,9 @@ def _question(asked: _Given, target: str, work: Path) -> Question:
         channels={name: _folder(name, value) for name, value in _pairs(asked.channels, "--channel")},
         environment=dict(_variables(asked.environment, os.environ)),
         instance_type=asked.instance_type,
-        patience_s=asked.patience,
+        patience_s=_PATIENCE_S if asked.patience is None else asked.patience,
         thorough=asked.slow,
+        hurries=asked.patience is None and not asked.slow,
     )
 
 

@@ -1,31 +1,40 @@
 """Where one container is tried: what its rules share, and a place for each run of it."""
 
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from byoc.check import runs
+from byoc.check.early import FirstCalls, first_calls
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.facts import Facts, facts_of
 from byoc.check.files import Files, files_of
 from byoc.check.launched import with_programs
 from byoc.check.question import Address, Question, Sample
 from byoc.check.runs import ORDINARY, ServeSetup, TrainSetup
-from byoc.check.serving import HiddenError, NotServingError, Server, server_at
+from byoc.check.serving import Server, server_at
 from byoc.check.training import Trained, Training
 from byoc.check.verdict import CannotTestError
+from byoc.check.waiting import HiddenError, NotServingError
 from byoc.runtime.container import Image, Place
 from byoc.runtime.opt_ml import protect, remove
 
 _OWN_PORT = 8080
+_ANSWERS = "invocation-answers"
 _LONG_TRAINING_S = 60.0
 _RUNS_ALREADY_S = 10.0  # what somebody else has started is not waited for as if it had just been
+# How long a start may take where another took `usual_s`, and where others have taken all the time in vain.
+_START_S, _START_TIMES, _LAST_START_S = 30.0, 5.0, 60.0
 # What SageMaker does not give, tried where a container does not start without: all of it, then less.
 _EASIEST = ServeSetup(writable_model=True, large_shm=True)
 _EASIER = (ServeSetup(writable_model=True), ServeSetup(large_shm=True))
+
+_Made = TypeVar("_Made")
 
 
 @dataclass
@@ -36,6 +45,11 @@ class Lab:
         question: what the user gave.
         work: an empty folder.
         progress: hears what is going on.
+
+    Attributes:
+        never: why there is no shared server, None where there is one or none was wanted yet.
+        usual_s: how long the first server took that became ready, None where none has.
+        first: what calls came to when the shared server had just become ready, None where there was none.
     """
 
     question: Question
@@ -44,8 +58,12 @@ class Lab:
     _runs: int = 0
     _ease: ServeSetup = ORDINARY
     _server: Server | None = None
-    _never: NotServingError | None = None
-    _first: Answer | BrokenCallError | None = None
+    never: NotServingError | None = None
+    usual_s: float | None = None
+    first: FirstCalls | None = None
+    _waited_s: float = 0.0
+    _answer: Answer | BrokenCallError | None = None
+    _made: dict[Hashable, Any] = field(default_factory=dict)
     _shared: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Lab":
@@ -106,7 +124,7 @@ class Lab:
             CannotTestError: it did not.
         """
         if self.trained.status != 0:
-            raise CannotTestError("train does not complete: see train-completes.")
+            raise CannotTestError("train does not complete: see train-completes.", "train-completes")
         return self.trained
 
     @cached_property
@@ -126,7 +144,7 @@ class Lab:
     def train(self, setup: TrainSetup) -> Trained:
         """Run `train` to its end, or to that of our patience."""
         with self.training(setup) as run:
-            return run.wait(self.question.patience_s)
+            return run.wait(self.question.patience_s, self.progress)
 
     @contextmanager
     def training(self, setup: TrainSetup) -> Iterator[Training]:
@@ -165,17 +183,24 @@ class Lab:
         Raises:
             NotServingError: it does not become ready.
         """
-        if self._never is not None:
-            raise self._never
+        if self.never is not None:
+            raise self.never
         if self._server is not None and not self._server.is_alive():
             self.close_server()
         if self._server is None:
             try:
                 self._server = self._start()
             except NotServingError as error:
-                self._never = error
+                self.never = error
                 raise
         return self._server
+
+    def once(self, make: Callable[["Lab"], _Made]) -> _Made:
+        """Return what a function makes of this lab: made when the first rule asks for it, and remembered."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        made: _Made = self._made[make]
+        return made
 
     def first_answer(self) -> Answer:
         """What the shared server answers to the sample as it is: asked once, and remembered.
@@ -184,16 +209,16 @@ class Lab:
             BrokenCallError: no whole answer came.
             CannotTestError: there is no sample, or no server.
         """
-        if self._first is None:
+        if self._answer is None:
             sample, server = self.sample, self.server()
             self.progress("the sample is sent")
             try:
-                self._first = server.invoke(sample)
+                self._answer = server.invoke(sample)
             except BrokenCallError as error:
-                self._first = error
-        if isinstance(self._first, BrokenCallError):
-            raise self._first
-        return self._first
+                self._answer = error
+        if isinstance(self._answer, BrokenCallError):
+            raise self._answer
+        return self._answer
 
     def good_answer(self) -> Answer:
         """The same, where it is 2xx: what the answers to the sample's variants are compared with.
@@ -201,13 +226,13 @@ class Lab:
         Raises:
             CannotTestError: it is not.
         """
-        why = "The sample request is not answered with 2xx: see invocation-answers."
+        why = f"The sample request is not answered with 2xx: see {_ANSWERS}."
         try:
             answer = self.first_answer()
         except BrokenCallError as error:
-            raise CannotTestError(why) from error
+            raise CannotTestError(why, _ANSWERS) from error
         if not answer.is_good:
-            raise CannotTestError(why)
+            raise CannotTestError(why, _ANSWERS)
         return answer
 
     @property
@@ -239,11 +264,43 @@ class Lab:
         """Give a server of the rule's own, which is ready; it ends with the block.
 
         Raises:
-            NotServingError: it does not become ready.
+            NotServingError: it does not become ready, or the shared one has not.
         """
+        if self.never is not None:
+            raise self.never
         with self.starting(setup, self.model) as server:
-            server.wait_until_ready(self.question.patience_s, self.progress)
+            self.wait_until_ready(server)
+            self.usual_s = self.usual_s or server.ready_s
+            if self.first is not None and self.first.are_early:
+                self.wait_until_it_answers(server)
             yield server
+
+    def wait_until_ready(self, server: Server) -> None:
+        """Return when a server that was just started answers /ping with 200.
+
+        Raises:
+            NotServingError: it does not become ready in the time that it may take.
+        """
+        began = time.monotonic()
+        try:
+            server.wait_until_ready(self.patience_s, self.progress, hurries=self.question.hurries)
+        except NotServingError:
+            self._waited_s += time.monotonic() - began
+            raise
+
+    def wait_until_it_answers(self, server: Server) -> FirstCalls:
+        """Have a server that is ready called until it answers all calls, or for a while."""
+        return first_calls(server, self.sample, self.patience_s, self.progress)
+
+    @property
+    def patience_s(self) -> float:
+        """How long a start may take: less than the user allows once it is known what one takes."""
+        most_s = self.question.patience_s
+        if self.question.thorough:
+            return most_s
+        if self.usual_s is not None:
+            return min(most_s, _START_S + _START_TIMES * self.usual_s)
+        return min(most_s, max(_LAST_START_S, most_s - self._waited_s))
 
     @contextmanager
     def starting(self, setup: ServeSetup, model: Path | None) -> Iterator[Server]:
@@ -269,14 +326,20 @@ class Lab:
             server.wait_until_ready(min(self.question.patience_s, _RUNS_ALREADY_S), self.progress)
             return server
         try:
-            return self._shared.enter_context(self.serving())
+            return self._shared_one()
         except HiddenError:
             raise
-        except NotServingError:
-            if self._ease != ORDINARY or not self._serves(_EASIEST):
+        except NotServingError as error:
+            if self._ease != ORDINARY or not (error.lacks_something and self._serves(_EASIEST)):
                 raise
         self._ease = next(filter(self._serves, _EASIER), _EASIEST)
-        return self._shared.enter_context(self.serving())
+        return self._shared_one()
+
+    def _shared_one(self) -> Server:
+        server = self._shared.enter_context(self.serving())
+        if self.first is None and self.question.sample is not None:
+            self.first = self.wait_until_it_answers(server)
+        return server
 
     def _serves(self, setup: ServeSetup) -> bool:
         try:

@@ -49,6 +49,7 @@ class Question:
         instance_type: that the container shall run on.
         patience_s: how long `serve` may take until it answers /ping with 200, and `train` to end.
         thorough: whether it may take long.
+        hurries: whether `serve` is waited for no longer once it is clear that /ping will not be answered 200.
     """
 
     target: Target
@@ -60,6 +61,7 @@ class Question:
     instance_type: str = "ml.m5.large"
     patience_s: float = 480.0
     thorough: bool = False
+    hurries: bool = True
 
 
 def address_of(url: str) -> Address:

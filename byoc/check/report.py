@@ -5,7 +5,8 @@ import os
 import re
 import shutil
 import textwrap
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import TextIO
 from xml.etree import ElementTree as ET
 
@@ -19,6 +20,7 @@ _NARROWEST = 60
 _SEEN_COLUMN = 30  # where what was seen stands, and goes on
 _NOTE_COLUMN = 13
 _LOG_INDENT = 7
+_SILENT_S = 30.0  # after which what is no terminal gets a line too
 # What a terminal obeys, with all that belongs to it; and what XML cannot have.
 _OBEYED = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
@@ -37,9 +39,13 @@ _CLEAR_LINE = "\r\033[K"
 
 
 class Report:
-    """Writes each result as it comes, what goes on between them on a terminal alone."""
+    """Writes each result as it comes, and what goes on between them: on a terminal all the time, else rarely.
 
-    def __init__(self, out: TextIO) -> None:
+    Args:
+        clock: seconds from whenever on.
+    """
+
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = out
         self._inline = out.isatty() and os.environ.get("TERM") != "dumb"
         columns = shutil.get_terminal_size((_WIDTH, 24)).columns if self._inline else _WIDTH
@@ -47,6 +53,9 @@ class Report:
         self._coloured = self._inline and "NO_COLOR" not in os.environ
         self._part: Part | None = None
         self._rule = ""
+        self._clock = clock
+        self._written = clock()
+        self._hanging: list[Result] = []
 
     def begin(self, rule: str) -> None:
         """Say which rule is tested now."""
@@ -55,23 +64,25 @@ class Report:
 
     def progress(self, text: str) -> None:
         """Say what is going on."""
+        said = " ".join(plain(f"{self._rule} {text}").split())
         if self._inline:
-            said = " ".join(plain(f"{self._rule} {text}").split())
             self._write(f"{_CLEAR_LINE}     {said[: self._width - 6]}")
+        elif self._clock() - self._written >= _SILENT_S:
+            self._line(*self._wrapped(said, _NOTE_COLUMN - _LOG_INDENT - 1))
 
     def show(self, result: Result) -> None:
-        """Write a result; one that is not a pass with why it matters, how to mend it, and AWS's page."""
+        """Write a result; one that is not a pass with why it matters, how to mend it, and AWS's page.
+
+        What is untested for another rule's sake alone is told at the end, in one line for all.
+        """
         rule, verdict = result.rule, result.verdict
+        if verdict.hangs_on:
+            self._hanging.append(result)
+            return
         if rule.part is not self._part:
             self._part = rule.part
             self._line(f"{rule.part.value}")
-        sign = (_SIGNS if self._inline else _PLAIN_SIGNS)[verdict.outcome]
-        head = f"{sign:<4} {rule.id:<24}"
-        first, *rest = plain(verdict.seen).splitlines() or [""]
-        begin, *more = self._wrapped(first, _SEEN_COLUMN)
-        self._line(f"{self._colour(verdict.outcome, head)} {begin.lstrip()}", *more)
-        for line in rest:  # of a log, with indents of its own
-            self._line(*self._wrapped(line, _LOG_INDENT))
+        self._head(verdict.outcome, rule.id, verdict.seen)
         if verdict.outcome in (Outcome.FAIL, Outcome.WARN):
             self._note("must", rule.says)
             self._note("why", rule.why)
@@ -79,8 +90,26 @@ class Report:
             self._note("see", rule.source)
 
     def end(self, results: Sequence[Result]) -> None:
-        """Write the summary."""
+        """Write which rules hang on others, and the summary."""
+        if self._hanging:
+            self._line("not tested")
+        for seen in dict.fromkeys(result.verdict.seen for result in self._hanging):
+            ids = [result.rule.id for result in self._hanging if result.verdict.seen == seen]
+            if len(ids) == 1:
+                self._head(Outcome.UNTESTED, ids[0], seen)
+            else:
+                self._head(Outcome.UNTESTED, f"{len(ids)} rules", seen)
+                self._line(*self._wrapped(", ".join(ids), _SEEN_COLUMN))
         self._line("", *self._wrapped(summary(results), 0))
+
+    def _head(self, outcome: Outcome, name: str, seen: str) -> None:
+        """Write the first line of a result, and what else was seen."""
+        sign = (_SIGNS if self._inline else _PLAIN_SIGNS)[outcome]
+        first, *rest = plain(seen).splitlines() or [""]
+        begin, *more = self._wrapped(first, _SEEN_COLUMN)
+        self._line(f"{self._colour(outcome, f'{sign:<4} {name:<24}')} {begin.lstrip()}", *more)
+        for line in rest:  # of a log, with indents of its own
+            self._line(*self._wrapped(line, _LOG_INDENT))
 
     def _note(self, name: str, text: str) -> None:
         begin, *more = self._wrapped(plain(text), _NOTE_COLUMN)
@@ -99,6 +128,7 @@ class Report:
         ) or [""]
 
     def _line(self, *lines: str) -> None:
+        self._written = self._clock()
         for line in lines:
             self._write(f"{_CLEAR_LINE if self._inline else ''}{line}\n")
 

@@ -8,9 +8,11 @@ from byoc.check.exchange import BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.question import Address
 from byoc.check.rule import Rule
-from byoc.check.serving import NotServingError
-from byoc.check.verdict import Verdict, untested
+from byoc.check.verdict import CannotTestError, Verdict, untested
+from byoc.check.waiting import NotServingError
 from byoc.errors import ByocError
+
+_STARTS = "serve-starts"
 
 
 @dataclass(frozen=True)
@@ -26,20 +28,38 @@ def results(
     rules: Iterable[Rule], lab: Lab, begin: Callable[[str], None] = lambda _rule: None
 ) -> Iterator[Result]:
     """Yield the result of each rule, in their order; `begin` hears the id of each before it is tested."""
-    for rule in rules:
+    tested = list(rules)
+    is_told = any(rule.id == _STARTS for rule in tested)
+    for rule in tested:
         began = time.monotonic()
         begin(rule.id)
-        yield Result(rule, _verdict(rule, lab), time.monotonic() - began)
+        yield Result(rule, _verdict(rule, lab, is_told=is_told), time.monotonic() - began)
 
 
-def _verdict(rule: Rule, lab: Lab) -> Verdict:
+def _verdict(rule: Rule, lab: Lab, *, is_told: bool) -> Verdict:
     if isinstance(lab.question.target, Address) and not rule.by_url:
         return untested("Only a running server was given: name its image or its folder to have this tested.")
     try:
         return rule.test(lab)
-    except NotServingError:
-        return untested("serve does not start: see serve-starts.")
-    except BrokenCallError as error:
-        return untested(f"{error}.")
     except ByocError as error:  # such as of an engine that has gone: the other rules are tested all the same
-        return untested(str(error))
+        return _untested(error, lab, is_told=is_told)
+
+
+def _untested(error: ByocError, lab: Lab, *, is_told: bool) -> Verdict:
+    """Return what to say of a rule that could not be tested.
+
+    Args:
+        is_told: whether the rule that tells why there is no server is tested too.
+    """
+    match error:
+        case NotServingError() if error is lab.never and lab.usual_s is None:
+            why = f"see {_STARTS}." if is_told else str(error)
+            return untested(f"No server answers /ping with 200: {why}", _STARTS)
+        case NotServingError():
+            return untested(f"It did not start once more: {error}")
+        case BrokenCallError():
+            return untested(f"{error}.")
+        case CannotTestError():
+            return untested(str(error), error.hangs_on)
+        case _:
+            return untested(str(error))

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from byoc.check.question import Question
-from byoc.check.serving import NotServingError, Server
+from byoc.check.serving import Server
 from byoc.check.training import Training
 from byoc.check.verdict import CannotTestError
+from byoc.check.waiting import NotServingError
 from byoc.errors import ConfinementError, ProgramError
 from byoc.runtime.container import Container, DockerImage, Image, Landlord, Place, Spec, start
 from byoc.runtime.opt_ml import OptMl, lay_out_serving, lay_out_training
@@ -120,7 +121,8 @@ def serving(
     )
     container = _started(spec)
     port = setup.port
-    server = Server(container.dial if port is None else lambda: container.reach(port), container)
+    dial = container.dial if port is None else lambda: container.reach(port)
+    server = Server(dial, container, place.opt_ml / "model")
     try:
         yield server
     finally:
@@ -167,7 +169,7 @@ def _lay_out_model(model: Path | None, place: Place, is_writable: bool) -> None:
 
 
 def _link(source: str, target: str) -> None:
-    if Path(source).is_fifo():  # as byoc.check.rules.starting puts in place of a file
+    if Path(source).is_fifo():  # as byoc.check.stuck puts in place of a file
         os.mkfifo(target)
     else:
         os.link(source, target, follow_symlinks=False)

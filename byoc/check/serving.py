@@ -1,54 +1,35 @@
 """A container that serves, or is about to: its calls, its processes, its log."""
 
 import os
+import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from byoc.check.exchange import CALL_S, Answer, BrokenCallError, Line
 from byoc.check.question import Address, Sample
 from byoc.check.verdict import CannotTestError
+from byoc.check.waiting import HiddenError, NotServingError, Ping, Standstill, Work, work_of
 from byoc.runtime.container import Container
 from byoc.runtime.network import PORT, dial_port
-from byoc.runtime.procfs import Running, family, listens_at, network_of
+from byoc.runtime.procfs import Running, family, listens_at, network_of, ports_of
 from byoc.runtime.readiness import PING_TIMEOUT_S
 
 _OK = 200
-_LOOK_S = 0.05
+_LOOK_S, _LONGEST_LOOK_S = 0.05, 0.5
+_LOOKS = 20  # in the time since the start: who takes long is not asked as often
 _LINES = 8
+_ASKED = "/ping"  # in its log, by which it says nothing
+_NUMBER = re.compile(r"\d+")  # in which lines differ that say the same
 _HIDES_S = 3.0
 _LOOPBACK = {"127.0.0.1", "::1"}
 # What stands in front of a predictor and holds no interpreter lock.
 _PROXIES = {"caddy", "envoy", "haproxy", "httpd", "nginx", "traefik"}
+_HIDDEN = f"serve listens on 127.0.0.1 alone, port {PORT}: nobody outside its container reaches that"
 _TRACKER = "resource_tracker"  # Python's, which only cleans up
-
-
-class NotServingError(CannotTestError):
-    """It ended, or did not answer /ping with 200 in time; the message says which, with its last lines."""
-
-
-class HiddenError(NotServingError):
-    """It listens where nobody outside its container reaches it."""
-
-
-@dataclass(frozen=True)
-class Ping:
-    """One GET /ping while it starts.
-
-    Attributes:
-        at_s: seconds since the start, when it was sent.
-        status: 0 where no whole answer came.
-        said: the answer, or why there was none.
-        connected: whether somebody listened.
-    """
-
-    at_s: float
-    status: int
-    said: str
-    seconds: float
-    connected: bool
 
 
 @dataclass
@@ -56,12 +37,14 @@ class Server:
     """One run of `serve`, or somebody else's server where `container` is None.
 
     Attributes:
+        model: its /opt/ml/model, on this machine.
         pings: until it was ready, one after the other.
         ready_s: seconds from its start to the first 200 on /ping.
     """
 
     dial: Callable[[], socket.socket]
     container: Container | None = None
+    model: Path | None = None
     pings: list[Ping] = field(default_factory=list)
     ready_s: float = 0.0
 
@@ -91,34 +74,41 @@ class Server:
         """POST /invocations with a sample request, and headers over its own."""
         return self.ask("POST", "/invocations", sample.body, {**sample.headers, **(headers or {})}, timeout_s)
 
-    def wait_until_ready(self, patience_s: float, progress: Callable[[str], None]) -> None:
+    def wait_until_ready(
+        self, patience_s: float, progress: Callable[[str], None], *, hurries: bool = False
+    ) -> None:
         """Return when /ping answers 200; `pings` has every answer until then.
+
+        Args:
+            hurries: whether the wait ends as soon as it is clear that no 200 will come (`Standstill`).
 
         Raises:
             NotServingError: it ended, or did not in time.
         """
         began = time.monotonic()
-        is_hidden = self._hides()
+        is_hidden, standstill = self._hides(), Standstill(self._work)
         while True:
             ping = self._look(time.monotonic() - began)
             self.pings.append(ping)
             if ping.status == _OK:
                 self.ready_s = time.monotonic() - began
                 return
-            status = self.container.process.poll() if self.container else None
-            if status is not None:
-                raise NotServingError(f"serve ended with status {status} before it was ready{self.tail()}")
+            self._give_up_if_ended()
             if time.monotonic() - began > patience_s:
-                raise NotServingError(
-                    f"/ping was not answered with 200 in {patience_s:g} s: {ping.said}{self.tail()}"
-                )
+                said = f"/ping was not answered with 200 in {patience_s:g} s: {ping.said}"
+                raise self._never(f"{said}{self._elsewhere()}")
             if next(is_hidden):
-                raise HiddenError(
-                    f"serve listens on 127.0.0.1 alone, port {PORT}: nobody outside its container reaches "
-                    f"that{self.tail()}"
-                )
-            progress(ping.said)
-            time.sleep(_LOOK_S)
+                raise self._never(_HIDDEN, HiddenError)
+            first = standstill.began_with(ping) if hurries else None
+            if first is not None:
+                raise self._never(_unchanged(first, ping))
+            where = "" if ping.connected else self._elsewhere()
+            progress(f"still waiting for /ping: {ping.brief}, {ping.at_s:.0f} s of {patience_s:.0f} s{where}")
+            time.sleep(min(_LONGEST_LOOK_S, max(_LOOK_S, ping.at_s / _LOOKS)))
+
+    def is_gone(self) -> bool:
+        """Whether it was started here, and has ended."""
+        return self.container is not None and self.container.process.poll() is not None
 
     def listens_at(self) -> set[str]:
         """Return the addresses on which it listens at port 8080; none where they are not to be seen."""
@@ -127,7 +117,7 @@ class Server:
 
     def is_alive(self) -> bool:
         """Whether it runs, and answers /ping with 200."""
-        if self.container is not None and self.container.process.poll() is not None:
+        if self.is_gone():
             return False
         with suppress(BrokenCallError):
             return self.ping().status == _OK
@@ -171,14 +161,41 @@ class Server:
         return self.running.process.command.log.read_text(errors="replace")
 
     def tail(self) -> str:
-        """Return ": " and its last lines, to end a sentence with."""
-        lines = [line for line in self.log().splitlines() if line.strip()][-_LINES:] if self.container else []
+        """Return ": " and its last lines, to end a sentence with: each once, and none of its pings."""
+        written = self.log().splitlines() if self.container else []
+        said = [line for line in written if line.strip() and _ASKED not in line]
+        lines = list({_NUMBER.sub("", line): line for line in said}.values())[-_LINES:]
         return ":\n" + "\n".join(f"  {line[:300]}" for line in lines) if lines else "."
 
     def stop(self, grace_s: float | None = None) -> None:
         """End it. Safe to repeat."""
         if self.container is not None:
             self.container.process.stop(grace_s)
+
+    def _give_up_if_ended(self) -> None:
+        if self.is_gone():
+            status = self.running.process.poll()
+            raise self._never(f"serve ended with status {status} before it was ready")
+
+    def _never(self, why: str, kind: type[NotServingError] = NotServingError) -> NotServingError:
+        """Return the error that says why it is given up, with all that is known of it now."""
+        log = self.log() if self.container else ""
+        ended = self.is_gone()
+        return kind(f"{why}{self.tail()}", ended=ended, log=log, listened=() if ended else self.listens_at())
+
+    def _elsewhere(self) -> str:
+        """Return that it listens at other ports alone, "" where it does not, or where that is not known."""
+        if self.container is None or not _has_own_network(self.container):
+            return ""
+        main = self.container.main()
+        ports = sorted(ports_of(main)) if main is not None else []
+        if not ports or PORT in ports:
+            return ""
+        return f"; it listens on port {' and '.join(map(str, ports))}, and not on {PORT}"
+
+    def _work(self) -> Work | None:
+        main = self.container.main() if self.container else None
+        return work_of(family(main)) if main is not None else None
 
     def _hides(self) -> Iterator[bool]:
         """Yield whether it has listened for a while where only its own container reaches it."""
@@ -206,6 +223,14 @@ def _has_own_network(container: Container) -> bool:
     main = container.main()
     network = network_of(main) if main is not None else None
     return network is not None and network != network_of(os.getpid())
+
+
+def _unchanged(first: Ping, last: Ping) -> str:
+    return (
+        f"/ping is answered {first.status} since {first.at_s:.1f} s after the start, and serve does nothing "
+        f"meanwhile: it was waited for {last.at_s:.0f} s (--patience 480 waits longer). SageMaker waits 8 "
+        f"minutes for a 200, and then fails with `did not pass the ping health check`. {first.said}"
+    )
 
 
 def is_proxy(process: Running) -> bool:

@@ -38,9 +38,12 @@ def summary(results: Sequence[Result]) -> str:
     doubts = sum(result.verdict.outcome is Outcome.WARN for result in results)
     if doubts:
         sentences.append(f"{doubts} {'warning' if doubts == 1 else 'warnings'} above.")
-    unknown = sum(result.verdict.outcome is Outcome.UNTESTED for result in results)
-    if unknown:
-        sentences.append(f"{unknown} could not be tested: each says what that would take.")
+    unknown = [result.verdict for result in results if result.verdict.outcome is Outcome.UNTESTED]
+    for rule in dict.fromkeys(verdict.hangs_on for verdict in unknown if verdict.hangs_on):
+        hanging = sum(verdict.hangs_on == rule for verdict in unknown)
+        sentences.append(f"{hanging} can be tested once {rule} is mended.")
+    if alone := sum(not verdict.hangs_on for verdict in unknown):
+        sentences.append(f"{alone} could not be tested: each says what that would take.")
     return " ".join(filter(None, sentences))
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,13 +77,14 @@ class Training:
         """Since it began."""
         return time.monotonic() - self.began
 
-    def wait(self, patience_s: float) -> Trained:
+    def wait(self, patience_s: float, progress: Callable[[str], None] = lambda _text: None) -> Trained:
         """Return when it is over, or when its time is and it has been killed; one that serves has no end."""
         process = self.container.process
         give_up, look = time.monotonic() + patience_s, time.monotonic() + _SERVES_S
         serves = False
         while (status := process.poll()) is None and time.monotonic() < give_up and not serves:
             if time.monotonic() > look:
+                progress(f"train runs, {self.seconds:.0f} s of {patience_s:.0f} s")
                 serves, look = self._serves(), time.monotonic() + _SERVES_S
             time.sleep(_LOOK_S)
         if status is None:

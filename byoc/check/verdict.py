@@ -21,15 +21,25 @@ class Verdict:
 
     Attributes:
         mend: how to mend it, where that depends on what was seen; the rule's own words otherwise.
+        hangs_on: the id of the rule that has to be kept first, where this one is untested for that alone.
     """
 
     outcome: Outcome
     seen: str
     mend: str = ""
+    hangs_on: str = ""
 
 
 class CannotTestError(ByocError):
-    """A rule cannot be tested here; the message says why, and what would make it possible."""
+    """A rule cannot be tested here; the message says why, and what would make it possible.
+
+    Attributes:
+        hangs_on: the id of the rule that has to be kept first, "" where it is something else.
+    """
+
+    def __init__(self, message: str, hangs_on: str = "") -> None:
+        super().__init__(message)
+        self.hangs_on = hangs_on
 
 
 def capital(sentence: str) -> str:
@@ -52,6 +62,6 @@ def warned(seen: str, mend: str = "") -> Verdict:
     return Verdict(Outcome.WARN, seen, mend)
 
 
-def untested(why: str) -> Verdict:
-    """Nothing is known; `why` says what would be needed."""
-    return Verdict(Outcome.UNTESTED, why)
+def untested(why: str, hangs_on: str = "") -> Verdict:
+    """Nothing is known; `why` says what would be needed, `hangs_on` the rule that has to be kept first."""
+    return Verdict(Outcome.UNTESTED, why, hangs_on=hangs_on)

@@ -12,6 +12,7 @@ _PROC = Path("/proc")
 _OURS = ("keeper.py", "enter.py")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KIB = 1024
+_DOCKERS_DNS = "127.0.0.11"
 _ESTABLISHED, _LISTENS = "01", "0A"  # as include/net/tcp_states.h has them
 
 
@@ -118,6 +119,11 @@ def executable(pid: int) -> str:
 def listens_at(pid: int, port: int) -> set[str]:
     """Return the addresses on which a port is listened at in the network of a process, such as "0.0.0.0"."""
     return {address for address, at, state, _ in _sockets(pid) if at == port and state == _LISTENS}
+
+
+def ports_of(pid: int) -> set[int]:
+    """Return the ports that are listened at in the network of a process, but for Docker's own DNS."""
+    return {at for address, at, state, _ in _sockets(pid) if state == _LISTENS and address != _DOCKERS_DNS}
 
 
 def has_listener(pid: int, port: int) -> bool:

@@ -11,8 +11,8 @@ from byoc.check.question import Sample
 from byoc.check.records import are_lines, lines_of, repeated, results_in
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
-from byoc.check.serving import NotServingError
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.check.waiting import NotServingError
 
 _ENVIRONMENT = {
     "SAGEMAKER_BATCH": "true",

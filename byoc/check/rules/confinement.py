@@ -4,12 +4,13 @@ from byoc.check import sources
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
-from byoc.check.serving import NotServingError
 from byoc.check.verdict import CannotTestError, Verdict, capital, passed, warned
+from byoc.check.waiting import NotServingError
 from byoc.runtime.images import Folder
 from byoc.runtime.spec import Confinement
 
 _NOBODY = 65534
+_READ_ONLY = "model-read-only"
 _FOR_OTHERS = 0o005
 
 
@@ -20,6 +21,8 @@ def another_uid(lab: Lab) -> Verdict:
         raise CannotTestError(
             f"{image.folder} is closed to others, as it would not be in an image: chmod o+rx."
         )
+    if lab.ease.writable_model:
+        raise CannotTestError("It needs a model that it can write to: see model-read-only.", _READ_ONLY)
     return _without(lab, Confinement(uid=_NOBODY), f"as uid {_NOBODY}")
 
 
@@ -35,6 +38,8 @@ def _without(lab: Lab, confinement: Confinement, circumstances: str) -> Verdict:
         with lab.serving(ServeSetup(confinement=confinement)) as server:
             if sample is None:
                 return passed(f"It became ready {circumstances}; no request was tried.")
+            if lab.first is None or not lab.first.are_early:  # another start, another order of its workers
+                lab.wait_until_it_answers(server)
             try:
                 answer = server.invoke(sample)
             except CannotTestError as error:
@@ -49,7 +54,7 @@ def _without(lab: Lab, confinement: Confinement, circumstances: str) -> Verdict:
 RULES = (
     Rule(
         id="another-uid",
-        part=Part.IMAGE,
+        part=Part.SERVE,
         says="serves as a user other than root",
         why="A serverless endpoint may run it as one, who reads what others may, and writes to /tmp alone.",
         so="a serverless endpoint may not start it",

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Set
 from contextlib import suppress
 
 from byoc.check import sources
@@ -11,9 +12,10 @@ from byoc.check.lab import Lab
 from byoc.check.load import Load
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
-from byoc.check.serving import NotServingError, Server
+from byoc.check.serving import Server
 from byoc.check.signals import frozen
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.check.waiting import NotServingError
 from byoc.runtime.network import PORT
 from byoc.runtime.procfs import executable, memory_bytes
 from byoc.runtime.readiness import PING_TIMEOUT_S
@@ -22,7 +24,6 @@ _TOLD_PORT = 8137
 _TOLD = {"SAGEMAKER_BIND_TO_PORT": str(_TOLD_PORT), "SAGEMAKER_SAFE_PORT_RANGE": "8138-8199"}
 # How long a start that differs may take: so long, and so often the time of the ordinary one.
 _START_S, _START_TIMES = 10.0, 3
-_LISTENS_S = 15.0
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what is looked for
 _COMPUTES_S = 58.5  # with what else a call takes, 59
 _CALLERS = 4
@@ -57,11 +58,11 @@ def ping_frozen(lab: Lab) -> Verdict:
 
 def bind_to_port(lab: Lab) -> Verdict:
     """Whether a container that says that it listens where it is told does so."""
+    shared = lab.server()
     if not lab.facts.binds_to_port:
         return passed(
             "It has no label accept-bind-to-port=true, and so is for endpoints of one container only."
         )
-    shared = lab.server()
     if (port := shared.running.port) not in (None, PORT):
         return passed(f"It listens on port {port}, as it was told.")
     patience_s = _START_S + _START_TIMES * shared.ready_s
@@ -84,14 +85,10 @@ def listens_on_all(lab: Lab) -> Verdict:
     """Where it listens, ready or not: through Docker's network only what listens on all can be reached."""
     try:
         server = lab.server()
-    except NotServingError:
-        with lab.starting(ServeSetup(), lab.model) as mute:
-            process, patience_s = mute.running.process, min(_LISTENS_S, lab.question.patience_s)
-            wait_until(lambda: bool(mute.listens_at()) or process.poll() is not None, patience_s)
-            addresses = mute.listens_at()
-        if not addresses or addresses & _EVERYWHERE:
+    except NotServingError as error:
+        if not error.listened or error.listened & _EVERYWHERE:
             raise
-        return failed(_where(addresses))
+        return failed(_where(error.listened))
     if server.running.port not in (None, PORT):
         raise CannotTestError("It is told to listen on 127.0.0.1 here: be root, or install bwrap or Docker.")
     addresses = server.listens_at()
@@ -155,7 +152,7 @@ def _ping(server: Server) -> Answer | None:
     return None
 
 
-def _where(addresses: set[str]) -> str:
+def _where(addresses: Set[str]) -> str:
     return f"It listens on {' and '.join(sorted(addresses))}, port {PORT}."
 
 

@@ -14,10 +14,13 @@ from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
-from byoc.check.serving import NotServingError, Server
+from byoc.check.serving import Server
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.check.waiting import NotServingError
 
 _ENVIRONMENT = {"SAGEMAKER_MULTI_MODEL": "true"}
+_STARTS, _LOAD = "multi-model-starts", "multi-model-load"
+_NO_LOAD = f"No model can be loaded: see {_LOAD}."
 _NAME = "byoc-check"
 _UNKNOWN = "byoc-check-unknown"
 _LOAD_S = 360.0  # what SageMaker waits for a model to be loaded
@@ -31,14 +34,19 @@ _OK, _NOT_FOUND, _CONFLICT, _FULL = 200, 404, 409, 507
 
 @dataclass(frozen=True)
 class Models:
-    """The API of one server, by what it does."""
+    """The API of one server, by what it does.
+
+    Attributes:
+        load_s: how long a model may take to be loaded.
+    """
 
     server: Server
+    load_s: float = _LOAD_S
 
     def load(self, name: str) -> Answer:
         """POST /models."""
         asked = {"model_name": name, "url": f"/opt/ml/models/{name}/model"}
-        return self.server.ask("POST", "/models", json.dumps(asked).encode(), _JSON, _LOAD_S)
+        return self.server.ask("POST", "/models", json.dumps(asked).encode(), _JSON, self.load_s)
 
     def listed(self) -> Answer:
         """GET /models."""
@@ -61,19 +69,18 @@ class Models:
 
 def starts(lab: Lab) -> Verdict:
     """Whether it becomes ready with no model at all."""
-    try:
-        with lab.starting(ServeSetup(environment=_ENVIRONMENT), None) as server:
-            server.wait_until_ready(lab.question.patience_s, lab.progress)
-    except NotServingError as error:
-        return failed(f"With SAGEMAKER_MULTI_MODEL=true and no model: {error}")
-    return passed(f"Without a model /ping answered 200 after {server.ready_s:.1f} s.")
+    started = lab.once(_start)
+    if isinstance(started, NotServingError):
+        return failed(f"With SAGEMAKER_MULTI_MODEL=true and no model: {started}")
+    return passed(f"Without a model /ping answered 200 after {started:.1f} s.")
 
 
 def load(lab: Lab) -> Verdict:
     """Loads a model, and the same once more."""
-    with _serving(lab, [_NAME]) as models:
-        first, again = models.load(_NAME), models.load(_NAME)
-    if first.status != _OK:
+    first, again = lab.once(_load_twice)
+    if isinstance(first, BrokenCallError):
+        return failed(f"{first}.")
+    if again is None:
         return failed(f"POST /models is answered {first}.")
     if again.status != _CONFLICT:
         return failed(f"POST /models for a model that is loaded is answered {again}, not 409.")
@@ -125,6 +132,7 @@ def unload(lab: Lab) -> Verdict:
 
 def bad(lab: Lab) -> Verdict:
     """Loads a model whose files hold garbage, and then a good one."""
+    _loads(lab)
     garbage = _spoilt(lab)
     with _serving(lab, [_NAME], {"garbage": garbage}) as models:
         try:
@@ -142,12 +150,13 @@ def bad(lab: Lab) -> Verdict:
 
 def many(lab: Lab) -> Verdict:
     """Loads many models, and one from several callers at once."""
+    _loads(lab)
     names = [f"{_NAME}-{number}" for number in range(_MANY)]
     with _serving(lab, [_NAME, *names]) as models:
         with ThreadPoolExecutor(_AT_ONCE) as callers:
             at_once = [answer.status for answer in callers.map(models.load, [_NAME] * _AT_ONCE)]
         if _OK not in at_once:
-            raise CannotTestError("No model can be loaded: see multi-model-load.")
+            raise CannotTestError(_NO_LOAD, _LOAD)
         give_up = time.monotonic() + _MANY_S
         answers = [models.load(name) for name in names if time.monotonic() < give_up]
         is_alive = models.server.is_alive()
@@ -170,7 +179,13 @@ def many(lab: Lab) -> Verdict:
 
 @contextmanager
 def _serving(lab: Lab, names: Sequence[str], others: dict[str, Path] | None = None) -> Iterator[Models]:
-    """Give a server with none of its models loaded: copies of the lab's, by the names given, and others."""
+    """Give a server with none of its models loaded: copies of the lab's, by the names given, and others.
+
+    Raises:
+        CannotTestError: there is no model, or it does not start, or cannot have models of its own here.
+    """
+    if isinstance(lab.once(_start), NotServingError):
+        raise CannotTestError(f"It does not start without a model: see {_STARTS}.", _STARTS)
     if lab.model is None:
         raise CannotTestError("Give a model that it loads: --model DIR, or a train that makes one.")
     models = {**dict.fromkeys(names, lab.model), **(others or {})}
@@ -179,21 +194,55 @@ def _serving(lab: Lab, names: Sequence[str], others: dict[str, Path] | None = No
             raise CannotTestError(
                 "It has no /opt/ml/models of its own here: that takes root, bwrap or Docker."
             )
-        server.wait_until_ready(lab.question.patience_s, lab.progress)
-        yield Models(server)
+        lab.wait_until_ready(server)
+        yield Models(server, min(_LOAD_S, lab.patience_s))
 
 
 @contextmanager
 def _loaded(lab: Lab) -> Iterator[Models]:
     """Give a server with one model loaded."""
+    _loads(lab)
     with _serving(lab, [_NAME]) as models:
-        try:
-            answer = models.load(_NAME)
-        except BrokenCallError as error:
-            raise CannotTestError(f"No model can be loaded: {error}.") from error
+        answer = models.load(_NAME)
         if answer.status != _OK:
             raise CannotTestError(f"No model can be loaded: POST /models is answered {answer}.")
         yield models
+
+
+def _start(lab: Lab) -> float | NotServingError:
+    """Start it with no model at all; return the seconds until it was ready, or why it was not.
+
+    Raises:
+        NotServingError: it has been waited for in vain before.
+    """
+    if lab.never is not None and not lab.never.ended:
+        raise lab.never
+    try:
+        with lab.starting(ServeSetup(environment=_ENVIRONMENT), None) as server:
+            lab.wait_until_ready(server)
+    except NotServingError as error:
+        return error
+    return server.ready_s
+
+
+def _load_twice(lab: Lab) -> tuple[Answer | BrokenCallError, Answer | None]:
+    """Load a model, and the same once more where that went well."""
+    with _serving(lab, [_NAME]) as models:
+        try:
+            first = models.load(_NAME)
+        except BrokenCallError as error:
+            return error, None
+        return first, models.load(_NAME) if first.status == _OK else None
+
+
+def _loads(lab: Lab) -> None:
+    """Return where models can be loaded.
+
+    Raises:
+        CannotTestError: they cannot.
+    """
+    if lab.once(_load_twice)[1] is None:
+        raise CannotTestError(_NO_LOAD, _LOAD)
 
 
 def _spoilt(lab: Lab) -> Path:
@@ -240,7 +289,7 @@ def _heard(test: Callable[[Lab], Verdict]) -> Callable[[Lab], Verdict]:
 
 RULES = (
     Rule(
-        id="multi-model-starts",
+        id=_STARTS,
         part=Part.MULTI_MODEL,
         says="answers /ping with 200 before any model is loaded",
         why="SageMaker starts the container without a model, and loads each when it is first called.",
@@ -250,7 +299,7 @@ RULES = (
         test=starts,
     ),
     Rule(
-        id="multi-model-load",
+        id=_LOAD,
         part=Part.MULTI_MODEL,
         says="answers POST /models with 200, and with 409 for a model that is loaded already",
         why="So SageMaker has a model loaded, from /opt/ml/models/NAME/model.",

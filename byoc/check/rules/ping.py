@@ -10,8 +10,9 @@ from byoc.check.exchange import BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.load import Load, crowd
 from byoc.check.rule import Part, Rule
-from byoc.check.serving import Ping, Server
+from byoc.check.serving import Server
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.check.waiting import Ping
 from byoc.runtime.readiness import PING_TIMEOUT_S
 
 _ACCEPT_S = 0.25  # AWS: "your model containers must accept socket connection requests within 250 ms"

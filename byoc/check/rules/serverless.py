@@ -3,8 +3,8 @@
 from byoc.check import sources
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
-from byoc.check.serving import NotServingError
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.check.waiting import NotServingError
 from byoc.runtime.procfs import memory_bytes
 
 _START_S = 180.0

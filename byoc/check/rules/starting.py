@@ -1,23 +1,17 @@
 """Rules on how `serve` starts: until the first 200 on /ping."""
 
-import os
-import shutil
-from contextlib import suppress
-from pathlib import Path
-
 from byoc.check import sources
-from byoc.check.exchange import BrokenCallError
+from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
-from byoc.check.serving import NotServingError, Ping, Server
-from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.check.stuck import Stuck, model_of, told, watch, without_any, without_largest
+from byoc.check.verdict import CannotTestError, Verdict, failed, passed, untested, warned
+from byoc.check.waiting import NotServingError
 from byoc.runtime.readiness import PING_TIMEOUT_S
 
+_IS_READ = "model-is-read"
 _SLOW_START_S = 180.0  # serverless endpoints give no more
-# How long a model that never comes is waited for: so long, and so often the time that it usually takes.
-_WATCHED_S, _START_TIMES = 2.5, 1.5
-_LONGEST_START_S = 30.0
 _OK = 200
 
 
@@ -48,94 +42,69 @@ def small_shm(lab: Lab) -> Verdict:
 
 
 def ping_while_loading(lab: Lab) -> Verdict:
-    """What /ping says while the model cannot be read: its largest file is a pipe that nobody writes to."""
-    model = _model_of(lab)
-    stuck = lab.work / "stuck"
-    shutil.rmtree(stuck, ignore_errors=True)
-    shutil.copytree(model, stuck, symlinks=True)
-    largest = max((path for path in stuck.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
-    largest.parent.chmod(0o755)
-    largest.unlink()
-    os.mkfifo(largest)
-    with lab.starting(ServeSetup(), stuck) as server:
-        pings = _watch(lab, server)
-        hung = [
-            ping for ping in pings if ping.connected and ping.status == 0 and ping.seconds >= PING_TIMEOUT_S
-        ]
-        if hung:
-            return failed(
-                f"While {largest.name} could not be read, /ping was accepted and not answered within "
-                f"{PING_TIMEOUT_S:g} s: the model is loaded as /ping is answered."
-            )
-        early = [ping for ping in pings if ping.status == _OK]
-        if early:
-            return _early(lab, server, largest.name)
-        return passed(f"While {largest.name} could not be read: {_told(server)}")
+    """What /ping says while the model cannot be read, and what calls come to right after its first 200."""
+    lab.server()
+    if lab.first is not None and lab.first.are_early:
+        return failed(str(lab.first))
+    seen = lab.once(without_largest)
+    if seen.is_ignored:
+        seen = lab.once(without_any)
+    if seen.is_ignored:
+        return untested(f"It reads no file of /opt/ml/model: see {_IS_READ}.", _IS_READ)
+    if seen.hung:
+        return failed(
+            f"While {seen.what} could not be read, /ping was accepted and not answered within "
+            f"{PING_TIMEOUT_S:g} s: the model is loaded as /ping is answered."
+        )
+    if seen.is_ready:
+        return _early(seen)
+    return passed(f"While {seen.what} could not be read: {seen.told}")
+
+
+def model_is_read(lab: Lab) -> Verdict:
+    """Whether it answers calls though its model's files cannot be read: first the largest, then all."""
+    model_of(lab)
+    lab.good_answer()
+    for attempt in (without_largest, without_any):
+        seen = lab.once(attempt)
+        if seen.is_opened:
+            return passed(f"It opens {seen.what}.")
+        if not seen.is_ready:
+            return passed(f"While {seen.what} could not be read: {seen.told}")
+        if not seen.is_ignored:
+            return passed(f"While {seen.what} could not be read, a call {seen.came}.")
+    return warned(
+        "It answers /ping and the sample request while no file of /opt/ml/model can be read, and opens none: "
+        "the model that it was given is ignored."
+    )
 
 
 def ping_without_model(lab: Lab) -> Verdict:
     """What /ping says where /opt/ml/model is empty."""
-    _model_of(lab)
+    model_of(lab)
     sample = lab.sample
     with lab.starting(ServeSetup(), None) as server:
-        pings = _watch(lab, server)
+        pings = watch(lab, server)
         if not any(ping.status == _OK for ping in pings):
-            return passed(f"With an empty /opt/ml/model: {_told(server)}")
+            return passed(f"With an empty /opt/ml/model: {told(server)}")
         try:
             answer = server.invoke(sample)
         except BrokenCallError as error:
             return failed(f"With an empty /opt/ml/model /ping answered 200, and a call not: {error}.")
         if answer.is_good:
-            return passed("It answers without a model.")
+            return passed(f"With an empty /opt/ml/model it answers {answer.status}; see {_IS_READ}.")
         return failed(f"With an empty /opt/ml/model /ping answered 200, and /invocations {answer}.")
 
 
-def _early(lab: Lab, server: Server, name: str) -> Verdict:
+def _early(seen: Stuck) -> Verdict:
     """Tell a server that says 200 before it has its model from one that does not need that file."""
-    if lab.question.sample is None:
+    if seen.answer is None:
         return warned(
-            f"/ping answered 200 while {name} could not be read. With --request more could be told."
+            f"/ping answered 200 while {seen.what} could not be read. With --request more could be told."
         )
-    try:
-        answer = server.invoke(lab.sample, timeout_s=_WATCHED_S)
-    except CannotTestError as error:
-        return failed(
-            f"/ping answered 200 while {name} could not be read, and a call was not answered: {error}."
-        )
-    if answer.is_good:
-        return passed(f"It answers without reading {name}.")
-    return failed(f"/ping answered 200 while {name} could not be read, and a call was answered {answer}.")
-
-
-def _watch(lab: Lab, server: Server) -> list[Ping]:
-    """Ask for /ping until a 200, until it has ended, or for longer than it usually takes; return what came.
-
-    Raises:
-        CannotTestError: that would be too long.
-    """
-    usual_s = lab.server().ready_s
-    if usual_s > _LONGEST_START_S and not lab.question.thorough:
-        raise CannotTestError(f"It takes {usual_s:.0f} s to start: with --all it is started again for this.")
-    with suppress(NotServingError):
-        server.wait_until_ready(_WATCHED_S + _START_TIMES * usual_s, lab.progress)
-    return server.pings
-
-
-def _told(server: Server) -> str:
-    """Return what it did instead of becoming ready."""
-    status = server.running.process.poll()
-    if status is not None:
-        return f"serve ended with status {status}."
-    return f"{server.pings[-1].said}." if server.pings else "it said nothing."
-
-
-def _model_of(lab: Lab) -> Path:
-    lab.server()
-    if lab.model is None or not any(path.is_file() for path in lab.model.rglob("*")):
-        raise CannotTestError(
-            "Give a model that it loads: --model DIR, or hyperparameters with which train makes one."
-        )
-    return lab.model
+    if isinstance(seen.answer, Answer) and seen.answer.is_good:
+        return passed(f"It answers while {seen.what} cannot be read.")
+    return failed(f"/ping answered 200 while {seen.what} could not be read, and a call {seen.came}.")
 
 
 RULES = (
@@ -180,6 +149,17 @@ RULES = (
         mend="Load the model in the background as the server starts; answer /ping with 503 until then.",
         source=sources.INFERENCE,
         test=ping_while_loading,
+    ),
+    Rule(
+        id=_IS_READ,
+        part=Part.SERVE,
+        says="reads the model that it is given in /opt/ml/model",
+        why="A model that comes from elsewhere, such as from the image, stays what it was, whatever is "
+        "trained and deployed. It also hides from this check how it is loaded.",
+        so="a new model changes nothing",
+        mend="Load the model from /opt/ml/model as the server starts, and have none in the image.",
+        source=sources.INFERENCE,
+        test=model_is_read,
     ),
     Rule(
         id="ping-without-model",

@@ -12,9 +12,9 @@ from byoc.check.encoding import FRAMEWORK, others_of
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import TrainSetup
-from byoc.check.serving import NotServingError
 from byoc.check.training import Trained, Training
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.check.waiting import NotServingError
 from byoc.runtime.network import ISOLATION_IS_MISSING
 from byoc.runtime.opt_ml import OptMl
 

@@ -2,6 +2,15 @@
 
 from faulty import Fault
 
+_INVOKE = '        elif self.path == "/invocations":\n'
+_EARLY = """
+    def is_early(self):
+        pool.turn = not getattr(pool, "turn", False)
+        return pool.turn and time.time() < pool.ready + 1
+
+    def invoke(self, body):
+"""
+
 FAULTS = [
     Fault(
         "serve-starts",
@@ -43,6 +52,25 @@ FAULTS = [
                 '        try:\n            factor = load()\n            reply(stream, b"+"',
             ),
         ),
+    ),
+    # One of two workers is not there yet when /ping says that it is.
+    Fault(
+        "ping-while-loading",
+        (
+            ("serve", "import os\n", "import os\nimport time\n"),
+            ("serve", "        self.ready = True\n", "        self.ready = time.time()\n"),
+            (
+                "serve",
+                _INVOKE,
+                f"{_INVOKE[:-2]} and self.is_early():\n            self.answer(500)\n{_INVOKE}",
+            ),
+            ("serve", "\n    def invoke(self, body):\n", _EARLY),
+        ),
+        name="ping-while-loading: a worker of two",
+    ),
+    Fault(
+        "model-is-read",
+        (("serve", "    return float(MODEL.read_text())\n", "    return 2.0\n"),),
     ),
     Fault(
         "ping-without-model",
