@@ -35,16 +35,29 @@ def proxy_limits(lab: Lab) -> Verdict:
     try:
         running = lab.server().processes()
     except CannotTestError:
-        found = [*_in_files(lab), *_started_with(lab)]
+        found, by = [*_in_files(lab), *_started_with(lab)], "By its files alone, as it was not seen running: "
+        if not found:  # which does not say that there is none
+            raise
     else:
-        found = [*_of_running_nginx(running), *_of_running_gunicorn(running)]
+        found, by = [*_of_running_nginx(running), *_of_running_gunicorn(running)], ""
+    return _judged(found, by)
+
+
+def _judged(found: Sequence[Finding], by: str) -> Verdict:
+    """Say whether all that stands in front allows enough.
+
+    Args:
+        by: what that is told by, to begin a sentence with; "" for what runs.
+    """
     bad = [one.seen for one in found if one.is_enough is False]
     unknown = [one.seen for one in found if one.is_enough is None]
     if bad:
-        return warned(f"{'; '.join(bad)}.")
+        return warned(f"{by}{'; '.join(bad)}.")
     if unknown:
-        return untested(f"{'; '.join(unknown)}. It cannot be read off: call-of-59-s tries it (--all).")
-    return passed(f"{'; '.join(one.seen for one in found) or 'No nginx and no gunicorn stands in front'}.")
+        return untested(f"{by}{'; '.join(unknown)}. It cannot be read off: call-of-59-s tries it (--all).")
+    return passed(
+        f"{by}{'; '.join(one.seen for one in found) or 'No nginx and no gunicorn stands in front'}."
+    )
 
 
 def of_nginx(name: str, text: str) -> Iterator[Finding]:

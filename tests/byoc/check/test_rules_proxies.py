@@ -2,7 +2,12 @@
 
 import pytest
 
-from byoc.check.rules.proxies import of_gunicorn, of_nginx
+from byoc.check.lab import Lab
+from byoc.check.question import Question
+from byoc.check.rules.proxies import of_gunicorn, of_nginx, proxy_limits
+from byoc.check.verdict import Outcome
+from byoc.check.waiting import NotServingError
+from byoc.runtime.images import Folder
 
 
 @pytest.mark.parametrize(
@@ -43,3 +48,21 @@ def test_each_of_nginx_limits_is_held_against_sagemakers():
     ]
     wide = text.replace("5m", "25m; proxy_read_timeout 90s")
     assert [one.is_enough for one in of_nginx("nginx.conf", wide)] == [True, True]
+
+
+def test_what_was_not_seen_running_is_judged_by_its_files_alone_and_says_so(monkeypatch, tmp_path):
+    def never(_lab):
+        raise NotServingError("no")
+
+    monkeypatch.setattr(Lab, "server", never)
+    (tmp_path / "nginx.conf").write_text(
+        "http { server { client_max_body_size 25m; proxy_read_timeout 90s; "
+        "location / { proxy_pass http://a; } } }"
+    )
+    lab = Lab(Question(Folder(tmp_path)), tmp_path)
+    found = proxy_limits(lab)
+    assert found.outcome is Outcome.PASS
+    assert found.seen.startswith("By its files alone, as it was not seen running: ")
+    (tmp_path / "nginx.conf").unlink()
+    with pytest.raises(NotServingError):
+        proxy_limits(Lab(Question(Folder(tmp_path)), tmp_path))
