@@ -1,9 +1,14 @@
 """Rules on what a container can do without: root, and files that it can write to."""
 
+from contextlib import suppress
+
 from byoc.check import sources
+from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
+from byoc.check.question import Sample
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
+from byoc.check.serving import Server
 from byoc.check.verdict import CannotTestError, Verdict, capital, passed, warned
 from byoc.check.waiting import NotServingError
 from byoc.runtime.images import Folder
@@ -38,10 +43,8 @@ def _without(lab: Lab, confinement: Confinement, circumstances: str) -> Verdict:
         with lab.serving(ServeSetup(confinement=confinement)) as server:
             if sample is None:
                 return passed(f"It became ready {circumstances}; no request was tried.")
-            if lab.first is None or not lab.first.are_early:  # another start, another order of its workers
-                lab.wait_until_it_answers(server)
             try:
-                answer = server.invoke(sample)
+                answer = _answer(lab, server, sample)
             except CannotTestError as error:
                 return warned(f"{capital(circumstances)} it became ready, but did not answer: {error}.")
     except NotServingError as error:
@@ -49,6 +52,15 @@ def _without(lab: Lab, confinement: Confinement, circumstances: str) -> Verdict:
     if not answer.is_good:
         return warned(f"{capital(circumstances)} it became ready, and /invocations answered {answer}.")
     return passed(f"It became ready {circumstances}, and answered {answer.status}.")
+
+
+def _answer(lab: Lab, server: Server, sample: Sample) -> Answer:
+    """Return what comes of the sample, when no worker is still loading."""
+    with suppress(BrokenCallError):
+        if (answer := server.invoke(sample)).is_good:
+            return answer
+    lab.wait_until_it_answers(server)
+    return server.invoke(sample)
 
 
 RULES = (

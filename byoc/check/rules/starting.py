@@ -68,7 +68,7 @@ def model_is_read(lab: Lab) -> Verdict:
     for attempt in (without_largest, without_any):
         seen = lab.once(attempt)
         if seen.is_opened:
-            return passed(f"It opens {seen.what}.")
+            return passed("It opens files of its model.")
         if not seen.is_ready:
             return passed(f"While {seen.what} could not be read: {seen.told}")
         if not seen.is_ignored:
