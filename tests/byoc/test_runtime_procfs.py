@@ -20,6 +20,7 @@ from byoc.runtime.procfs import (
     memory_bytes,
     network_of,
     parent_of,
+    ports_of,
     writes_to,
 )
 from processes import eventually
@@ -87,6 +88,7 @@ def test_a_listening_port_is_found_with_its_address(host, family_of):
     with socket.create_server((host, 0), family=family_of) as listener:
         port = listener.getsockname()[1]
         assert listens_at(os.getpid(), port) == {host}
+        assert port in ports_of(os.getpid())
         assert has_listener(os.getpid(), port)
         assert not has_listener(os.getppid(), port)
 
@@ -142,5 +144,5 @@ def test_a_process_has_a_parent_and_a_network_while_it_runs(parent):
 def test_where_there_is_no_proc_nothing_is_known(monkeypatch, tmp_path):
     monkeypatch.setattr(procfs, "_PROC", tmp_path / "proc")
     assert family(os.getpid()) == []
-    assert listens_at(os.getpid(), 80) == set()
+    assert listens_at(os.getpid(), 80) == ports_of(os.getpid()) == set()
     assert memory_bytes([os.getpid()]) == 0
