@@ -1,23 +1,29 @@
 """Calls that a container is about to answer, and cannot: the processes that predict are frozen."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.load import Load
 from byoc.check.question import Sample
 from byoc.check.serving import Server, is_proxy
-from byoc.check.signals import frozen
+from byoc.check.signals import frozen, send
 from byoc.check.verdict import CannotTestError
 from byoc.runtime.network import PORT
-from byoc.runtime.procfs import Running, accepted
+from byoc.runtime.procfs import Running, accepted, family, is_busy, is_pending, listens_at
 
 _WARM_S = 30.0
 _LOOK_S = 0.01
 _SETTLE_S = 0.2  # in which whoever still can accepts the calls of all clients
-_TRIES = 20
+_BUSY_S = 15.0  # in which a program comes to rest, however busy the machine is
+_REST_LOOKS, _REST_LOOK_S = 3, 0.02
+# In which a program does something about SIGTERM: one that looks for it now and then does so each second or
+# more often, and one that accepts no more has begun.
+_HEARD_S, _BEGUN_S = 1.2, 0.3
+_TRIES_S = 20.0
 _ANSWERED_S = 1.0  # a call that is answered at all is answered in this time, or in that times the usual
 _TIMES = 3
 _LATER = (429, 503)
@@ -29,7 +35,7 @@ class Flight:
 
     Attributes:
         accepted: how many of them the container had accepted when the last was made; the others wait in
-            the kernel's queue.
+            the kernel's queue. 0 too where that did not come to rest.
     """
 
     load: Load
@@ -82,17 +88,34 @@ def calls_in_flight(server: Server, sample: Sample, clients: int, timeout_s: flo
         CannotTestError: its processes are not to be seen, or it does not answer the sample.
     """
     main, predictors = server.processes()[0].pid, tuple(predictors_of(server, sample))
-    port = server.running.port or PORT
     with calls_without_pause(server, sample, clients, timeout_s) as load:
-        for tries_left in reversed(range(_TRIES)):
+        give_up = time.monotonic() + _TRIES_S
+        while True:
             with frozen(predictors):
-                time.sleep(_SETTLE_S)
-                taken = accepted(main, port)
-                if taken or not tries_left:
+                taken = _taken(main, server.running.port or PORT, load)
+                if taken or time.monotonic() > give_up:
                     load.call_no_more()
                     yield Flight(load, predictors, taken, len(load.answers), len(load.broken))
                     break
             time.sleep(_LOOK_S)
+
+
+def terminated(server: Server, main: Running, flight: Flight) -> Flight:
+    """Send a container's first process SIGTERM; return the calls that are under way when it has acted on it.
+
+    That is seen, and not only waited for: on a busy machine it may be late, and calls that are answered
+    before it are none that a SIGTERM meets. Where it is frozen itself it finds the signal when it goes on.
+
+    Raises:
+        CannotTestError: it is not seen.
+    """
+    send([main], signal.SIGTERM)
+    is_frozen = any(one.pid == main.pid for one in flight.predictors)
+    if not is_frozen and not _has_acted(main.pid, server.running.port or PORT):
+        raise CannotTestError(
+            f"What it does about SIGTERM was not over {_BUSY_S:g} s later. Test it where less else is done."
+        )
+    return replace(flight, answered_before=len(flight.load.answers))
 
 
 @contextmanager
@@ -110,6 +133,53 @@ def calls_without_pause(server: Server, sample: Sample, clients: int, timeout_s:
         if not load.answers or not load.answers[-1].is_good:
             raise CannotTestError("It does not answer the request with 2xx.")
         yield load
+
+
+def _taken(main: int, port: int, load: Load) -> int:
+    """Return how many calls a container has accepted, once nothing about that changes any more; else 0."""
+
+    def found() -> tuple[int, int, int]:
+        return accepted(main, port), len(load.answers), len(load.broken)
+
+    seen, began = found(), time.monotonic()
+
+    def settled() -> bool:
+        nonlocal seen
+        before, seen = seen, found()
+        return seen == before and time.monotonic() - began >= _SETTLE_S
+
+    return seen[0] if _comes_to_rest(main, settled) else 0
+
+
+def _has_acted(main: int, port: int) -> bool:
+    """Whether a container's first process has got its SIGTERM, and all that it does at once is done."""
+    began = time.monotonic()
+
+    def acted() -> bool:
+        seconds = time.monotonic() - began
+        is_enough = seconds >= _HEARD_S or (seconds >= _BEGUN_S and not listens_at(main, port))
+        return is_enough and not is_pending(main, signal.SIGTERM)
+
+    return _comes_to_rest(main, acted)
+
+
+def _comes_to_rest(main: int, is_so: Callable[[], bool]) -> bool:
+    """Wait until no process does anything, several times since something is true, or the first has ended.
+
+    One that has something to do, and no processor to do it on, is busy; a frozen one is not.
+    """
+    give_up, looks = time.monotonic() + _BUSY_S, 0
+    while everybody := family(main):
+        if not is_so():
+            looks = 0
+        elif not any(is_busy(one.pid) for one in everybody):
+            looks += 1
+        if looks == _REST_LOOKS:
+            return True
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(_REST_LOOK_S)
+    return True
 
 
 def wait_until(truth: Callable[[], bool], within_s: float) -> bool:

@@ -19,6 +19,7 @@ from byoc.check.rules import (
     programs,
     proxies,
     serverless,
+    sigterm,
     starting,
     training,
 )
@@ -34,6 +35,7 @@ _ALL: tuple[Rule, ...] = (
     *payload.RULES,
     *errors.RULES,
     *life.RULES,
+    *sigterm.RULES,
     *ending.RULES,
     *confinement.RULES,
     *logs.RULES,

@@ -102,10 +102,25 @@ def hears(pid: int, number: int) -> bool:
     A container's first process is not even ended by a SIGTERM of which it does not hear (pid_namespaces(7)).
     Of one that has ended meanwhile it is not known any more: it counts as one that would have.
     """
-    fields = dict(line.split(":\t", 1) for line in _lines(_PROC / str(pid) / "status") if ":\t" in line)
+    fields = _status(_PROC / str(pid))
     if fields.get("State", "Z")[0] in "ZX":
         return True
     return any(int(fields[mask], 16) >> (number - 1) & 1 for mask in ("SigBlk", "SigCgt"))
+
+
+def is_pending(pid: int, number: int) -> bool:
+    """Whether a signal was sent to a process and has not come to it; to one that has ended none comes."""
+    fields = _status(_PROC / str(pid))
+    return any(int(fields.get(mask, "0"), 16) >> (number - 1) & 1 for mask in ("SigPnd", "ShdPnd"))
+
+
+def is_busy(pid: int) -> bool:
+    """Whether a thread of a process runs, or waits for a processor or for a disk: it has something to do."""
+    with contextlib.suppress(OSError):
+        for thread in (_PROC / str(pid) / "task").iterdir():
+            if _status(thread).get("State", "Z")[0] in "RD":
+                return True
+    return False
 
 
 def executable(pid: int) -> str:
@@ -177,6 +192,10 @@ def _address(text: str) -> str:
     """Return an address that the kernel writes as words of 32 bits in its own byte order."""
     words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
     return str(ipaddress.ip_address(struct.pack(f"={len(words)}I", *words)))
+
+
+def _status(folder: Path) -> dict[str, str]:
+    return dict(line.split(":\t", 1) for line in _lines(folder / "status") if ":\t" in line)
 
 
 def _lines(file: Path) -> list[str]:

@@ -14,7 +14,9 @@ from byoc.runtime.procfs import (
     family,
     has_listener,
     hears,
+    is_busy,
     is_in_container,
+    is_pending,
     is_running,
     listens_at,
     memory_bytes,
@@ -81,6 +83,20 @@ def test_a_process_hears_of_a_signal_that_it_handles_or_waits_for(parent):
         waits.stdout.readline()
         assert hears(waits.pid, signal.SIGTERM)
         waits.kill()
+
+
+def test_a_signal_is_pending_and_a_process_is_not_busy_while_it_is_stopped():
+    with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) as process:
+        assert eventually(lambda: is_busy(process.pid))
+        process.send_signal(signal.SIGSTOP)
+        assert eventually(lambda: not is_busy(process.pid))
+        process.send_signal(signal.SIGTERM)
+        assert is_pending(process.pid, signal.SIGTERM)
+        assert not is_pending(process.pid, signal.SIGHUP)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait() == -signal.SIGTERM
+    assert not is_pending(process.pid, signal.SIGTERM)
+    assert not is_busy(process.pid)
 
 
 @pytest.mark.parametrize(("host", "family_of"), [("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET)])

@@ -31,6 +31,7 @@ ENV PATH=/opt/program:$PATH
 USER nobody
 """
 EDITS = {
+    "    daemon_threads = False": "    daemon_threads = True",  # its end waits for no call
     "    factor = load()\n": '    MODEL.with_name("cache").write_text("x")\n    factor = load()\n',
     # Deaf for a moment whenever more than a few connections are open.
     "    request_queue_size = 128\n": """    request_queue_size = 128
@@ -128,7 +129,7 @@ def test_faults_that_show_as_it_runs_are_seen_in_docker_as_in_a_folder(engine, b
     (folder / "serve").write_text(text)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.txt").write_text("2")
-    rules = ["model-read-only", "connects-in-time"]
+    rules = ["model-read-only", "connects-in-time", "sigterm-loses-nothing"]
     words = [*sample, "--model", tmp_path / "model", *(word for rule in rules for word in ("--only", rule))]
     found = checked(engine, engine.built(folder, "running"), *words)
     assert noticed(found).keys() == set(rules), found

@@ -1,30 +1,25 @@
-"""Rules on how `serve` ends: told to, and by an accident."""
+"""The rule on how `serve` ends by an accident."""
 
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from byoc.check import sources
 from byoc.check.exchange import BrokenCallError
-from byoc.check.flight import Flight, calls_in_flight, calls_without_pause, wait_until
+from byoc.check.flight import wait_until
 from byoc.check.lab import Lab
 from byoc.check.load import Load, crowd
 from byoc.check.question import Sample
 from byoc.check.rule import Part, Rule
 from byoc.check.serving import Server
 from byoc.check.signals import send
-from byoc.check.verdict import CannotTestError, Outcome, Verdict, capital, failed, passed, warned
-from byoc.runtime.procfs import Running, hears
-from byoc.runtime.program import GRACE_S
+from byoc.check.verdict import Outcome, Verdict, capital, failed, passed
+from byoc.runtime.procfs import Running
 
-_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _CLIENTS = 8
-_CALL_S = 30.0
-_LONGEST_CALL_S = 20.0  # one that takes longer may not end in time, whatever the program does
-_HEARD_S = 0.3  # in which SIGTERM has come to everybody whom it comes to
 _MOST_KINDS = 5
 _BROKEN_S = 10.0
 _START_TIMES = 2
@@ -79,47 +74,6 @@ class _Usual:
         return _ASKED_S + 2 * self.clients * self.call_s
 
 
-def sigterm_idle(lab: Lab) -> Verdict:
-    """How long it takes to end when nothing is to be done."""
-    lab.server().running  # noqa: B018 - raises where it is somebody else's
-    with lab.serving() as server:
-        process, main = server.running.process, server.running.main()
-        is_deaf = server.running.mode != "docker" and main is not None and not hears(main, signal.SIGTERM)
-        began = time.monotonic()
-        status = process.stop(GRACE_S["serve"])
-        seconds = time.monotonic() - began
-    if status in _KILLED:
-        return failed(f"It had not ended {GRACE_S['serve']:g} s after SIGTERM, and was killed.")
-    if is_deaf:
-        return failed(
-            "It does nothing about SIGTERM. That ends it here, but not a container's first process, which is "
-            f"killed after {GRACE_S['serve']:g} s."
-        )
-    return passed(f"It ended {seconds:.1f} s after SIGTERM, with status {status}.")
-
-
-def sigterm_loses_nothing(lab: Lab) -> Verdict:
-    """What becomes of calls that were under way at a SIGTERM."""
-    call_s = lab.good_answer().seconds
-    if call_s > _LONGEST_CALL_S:
-        raise CannotTestError(
-            f"A call takes {call_s:.0f} s, and after SIGTERM there are {GRACE_S['serve']:g} s: give a "
-            "request that is answered sooner."
-        )
-    clients = crowd(_CLIENTS, call_s)
-    frozen = _of_several(lambda: _ended_with_calls(lab, clients))
-    if not frozen.losses:
-        told = len(frozen.answers) - frozen.kept
-        later = f", {told} of them that they are to come again" if told else ""
-        return passed(f"{len(frozen.answers)} calls were under way at SIGTERM, and all were answered{later}.")
-    seen = _told(frozen)
-    if frozen.accepted >= clients:  # by a process that was not frozen, and could hear the SIGTERM
-        return failed(seen)
-    if _of_several(lambda: _ended_under_load(lab, clients)).losses:
-        return failed(seen)
-    return warned(f"{seen} Its process was too busy to read them; when it was not, none were.")
-
-
 def crash_ends_container(lab: Lab) -> Verdict:
     """What becomes of the container as one of its processes is killed, each kind of process in turn."""
     lab.server().processes()
@@ -131,38 +85,6 @@ def crash_ends_container(lab: Lab) -> Verdict:
     if not falls:
         return passed("It is a single process.")
     return passed(f"{capital('; '.join(falls))}.")
-
-
-def _of_several(ends: Callable[[], Flight]) -> Flight:
-    """Return the first that lost nothing, else the last."""
-    found = ends()
-    return ends() if found.losses else found
-
-
-def _ended_with_calls(lab: Lab, clients: int) -> Flight:
-    """SIGTERM while no process that predicts can do anything."""
-    with lab.serving() as server:
-        main = server.processes()[:1]
-        with calls_in_flight(server, lab.sample, clients, _CALL_S) as flight:
-            send(main, signal.SIGTERM)
-            time.sleep(_HEARD_S)
-    return flight
-
-
-def _ended_under_load(lab: Lab, clients: int) -> Flight:
-    """SIGTERM while calls are answered as ever."""
-    with lab.serving() as server:
-        main = server.processes()[:1]
-        with calls_without_pause(server, lab.sample, clients, _CALL_S) as load:
-            load.call_no_more()
-            flight = Flight(load, (), 0, len(load.answers), len(load.broken))
-            send(main, signal.SIGTERM)
-    return flight
-
-
-def _told(flight: Flight) -> str:
-    lost = len(flight.losses)
-    return f"Of {lost + flight.kept} calls under way at SIGTERM, {lost} were lost: {flight.losses[0]}."
 
 
 def _falls(lab: Lab, usual: _Usual) -> Iterator[Fall]:
@@ -235,27 +157,6 @@ def _wrong(server: Server, usual: _Usual) -> str:
 
 
 RULES = (
-    Rule(
-        id="sigterm-idle",
-        part=Part.SERVE,
-        says="ends within 30 s of SIGTERM",
-        why="SageMaker sends SIGTERM to a container that is to go, and SIGKILL 30 s later.",
-        so="it is killed where it shall end, and each scale-in takes half a minute longer",
-        mend="Handle SIGTERM in the first process, and have an ENTRYPOINT in exec form that becomes it.",
-        source=sources.INFERENCE,
-        test=sigterm_idle,
-    ),
-    Rule(
-        id="sigterm-loses-nothing",
-        part=Part.SERVE,
-        says="answers the calls that are under way at a SIGTERM before it ends",
-        why="SageMaker sends SIGTERM at each scale-in and each update; calls may be under way then.",
-        so="each update or scale-in loses the calls under way",
-        mend="At SIGTERM accept no more, answer what is under way, then end. nginx needs SIGQUIT for that: "
-        "SIGTERM makes it drop its calls.",
-        source=sources.INFERENCE,
-        test=sigterm_loses_nothing,
-    ),
     Rule(
         id="crash-ends-container",
         part=Part.SERVE,

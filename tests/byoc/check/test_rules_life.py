@@ -5,10 +5,7 @@ import signal
 import pytest
 from faulty import GOOD, SAMPLE, Fault
 
-from byoc.check.exchange import Answer
-from byoc.check.flight import Flight
 from byoc.check.lab import Lab
-from byoc.check.load import Load
 from byoc.check.question import Question
 from byoc.check.rules import ending, life
 from byoc.check.rules.ending import Fall
@@ -23,16 +20,6 @@ IMPATIENT = Fault(
             "serve",
             '        self.stream = ours.makefile("rwb")\n',
             '        ours.settimeout(1)\n        self.stream = ours.makefile("rwb")\n',
-        ),
-    ),
-)
-DEAF = Fault(
-    "sigterm-idle",
-    (
-        (
-            "serve",
-            "signal.signal(signal.SIGTERM, stop)\n",
-            "signal.signal(signal.SIGTERM, lambda *_: print('no', flush=True))\n",
         ),
     ),
 )
@@ -57,46 +44,6 @@ def test_a_call_that_takes_longer_than_a_timeout_of_its_own_is_lost(monkeypatch,
     found = verdict(life.call_of_59_s, IMPATIENT.program(tmp_path / "program"), tmp_path)
     assert found.outcome is Outcome.FAIL, found.seen
     assert "calls that took 2 s were lost: POST /invocations: " in found.seen
-
-
-@pytest.mark.check
-def test_a_program_that_does_not_end_is_killed(monkeypatch, tmp_path):
-    monkeypatch.setattr(ending, "GRACE_S", {"serve": 1.0})
-    found = verdict(ending.sigterm_idle, DEAF.program(tmp_path / "program"), tmp_path)
-    assert (found.outcome, found.seen) == (
-        Outcome.FAIL,
-        "It had not ended 1 s after SIGTERM, and was killed.",
-    )
-
-
-def flight(accepted, *statuses, broken=0):
-    answers = [Answer(status, {}, b"", 0.1) for status in statuses]
-    load = Load(lambda: answers[0], 8, answers, [("closed", 0.1)] * broken)
-    return Flight(load, (), accepted, 0, 0)
-
-
-def verdict_on(monkeypatch, tmp_path, frozen, unfrozen):
-    monkeypatch.setattr(Lab, "good_answer", lambda _lab: Answer(200, {}, b"", 0.1))
-    monkeypatch.setattr(ending, "_ended_with_calls", lambda _lab, _clients: frozen)
-    monkeypatch.setattr(ending, "_ended_under_load", lambda _lab, _clients: unfrozen)
-    return verdict(ending.sigterm_loses_nothing, GOOD, tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("frozen", "unfrozen", "outcome"),
-    [
-        (flight(8, 200, 200), None, Outcome.PASS),
-        (flight(8, 200, 503), None, Outcome.PASS),
-        (flight(8, 200, 500), None, Outcome.FAIL),
-        (flight(8, 200, broken=1), None, Outcome.FAIL),
-        (flight(2, 200, broken=1), flight(0), Outcome.WARN),
-        (flight(2, 200, broken=1), flight(0, broken=1), Outcome.FAIL),
-    ],
-)
-def test_a_lost_call_weighs_less_where_the_process_that_lost_it_could_not_read_it(
-    monkeypatch, tmp_path, frozen, unfrozen, outcome
-):
-    assert verdict_on(monkeypatch, tmp_path, frozen, unfrozen).outcome is outcome
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,165 @@
+"""Rules on what `serve` does about SIGTERM: it ends soon, and answers what is under way before."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from byoc.check import sources
+from byoc.check.flight import Flight, calls_in_flight, calls_without_pause, terminated
+from byoc.check.lab import Lab
+from byoc.check.load import crowd
+from byoc.check.rule import Part, Rule
+from byoc.check.signals import send
+from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.runtime.procfs import Running, hears
+from byoc.runtime.program import GRACE_S
+
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+_CLIENTS = 8
+_CALL_S = 30.0
+_LONGEST_CALL_S = 20.0  # one that takes longer may not end in time, whatever the program does
+_DRAIN = "At SIGTERM accept no more, answer what is under way, then end."
+# What that takes of programs that many containers have, by a word of a command line.
+_DRAINS = {
+    "gunicorn": "gunicorn does so if the signal reaches it: let `serve` exec it, or pass SIGTERM on to it "
+    "and wait; with --graceful-timeout 25, below the 30 s that there are, and with gthread or an async "
+    "worker class, which answers all that it has accepted.",
+    "uvicorn": "uvicorn does so if the signal reaches it: let `serve` exec it, with "
+    "--timeout-graceful-shutdown 25, below the 30 s that there are.",
+    "nginx": "nginx drops its calls at SIGTERM and answers them at SIGQUIT: start it from a program that "
+    "sends it SIGQUIT at SIGTERM, waits for its end, and ends what is behind it only then. A STOPSIGNAL in "
+    "the Dockerfile is not enough: SageMaker sends SIGTERM.",
+}
+
+
+def sigterm_idle(lab: Lab) -> Verdict:
+    """How long it takes to end when nothing is to be done."""
+    lab.server().running  # noqa: B018 - raises where it is somebody else's
+    with lab.serving() as server:
+        process, main = server.running.process, server.running.main()
+        is_deaf = server.running.mode != "docker" and main is not None and not hears(main, signal.SIGTERM)
+        began = time.monotonic()
+        status = process.stop(GRACE_S["serve"])
+        seconds = time.monotonic() - began
+    if status in _KILLED:
+        return failed(f"It had not ended {GRACE_S['serve']:g} s after SIGTERM, and was killed.")
+    if is_deaf:
+        return failed(
+            "It does nothing about SIGTERM. That ends it here, but not a container's first process, which is "
+            f"killed after {GRACE_S['serve']:g} s."
+        )
+    return passed(f"It ended {seconds:.1f} s after SIGTERM, with status {status}.")
+
+
+def sigterm_loses_nothing(lab: Lab) -> Verdict:
+    """What becomes of calls that were under way at a SIGTERM."""
+    call_s = lab.good_answer().seconds
+    if call_s > _LONGEST_CALL_S:
+        raise CannotTestError(
+            f"A call takes {call_s:.0f} s, and after SIGTERM there are {GRACE_S['serve']:g} s: give a "
+            "request that is answered sooner."
+        )
+    clients = crowd(_CLIENTS, call_s)
+    mend = remedy(lab.server().processes())
+    first = _ended_with_calls(lab, clients)
+    if not first.losses:
+        return passed(_kept(first))
+    again = _ended_with_calls(lab, clients)  # on a busy machine a call may be lost by chance
+    if not again.losses:
+        return warned(f"{_lost(first)} At another SIGTERM {_kept(again)}", mend)
+    if again.accepted >= clients:  # by a process that was not frozen, and could hear the SIGTERM
+        return failed(_lost(again), mend)
+    return _unfrozen(again, _of_several(lambda: _ended_under_load(lab, clients)), mend)
+
+
+def remedy(processes: list[Running]) -> str:
+    """Return how calls are kept at SIGTERM, with what that takes of the programs that run here."""
+    names = {PurePosixPath(word).name for one in processes for word in (one.name, *one.words[:4])}
+    # gunicorn and nginx call their processes `gunicorn: worker [app]` and `nginx: master process nginx`.
+    known = [told for name, told in _DRAINS.items() if any(word.startswith(name) for word in names)]
+    return " ".join([_DRAIN, *(known or _DRAINS.values())])
+
+
+def _unfrozen(frozen: Flight, free: Flight, mend: str) -> Verdict:
+    """Judge calls that were lost by a process that stood still, with what became of calls when it did not."""
+    seen = f"{_lost(frozen)} The process that was to read them stood still then."
+    if free.losses:
+        return failed(f"{seen} When none did: {_lost(free)}", mend)
+    if not free.answers:
+        return warned(f"{seen} When none did, no call was under way at SIGTERM.", mend)
+    return warned(f"{seen} When none did, {_kept(free)}", mend)
+
+
+def _of_several(ends: Callable[[], Flight]) -> Flight:
+    """Return the first that lost nothing, else the last."""
+    found = ends()
+    return ends() if found.losses else found
+
+
+def _ended_with_calls(lab: Lab, clients: int) -> Flight:
+    """SIGTERM while no process that predicts can do anything.
+
+    Raises:
+        CannotTestError: it is not certain that calls were under way in the container then, and met a SIGTERM.
+    """
+    with lab.serving() as server:
+        main = server.processes()[0]
+        if server.running.mode == "docker" and not hears(main.pid, signal.SIGTERM):
+            raise CannotTestError("It does nothing about SIGTERM: see sigterm-idle.")
+        with calls_in_flight(server, lab.sample, clients, _CALL_S) as flight:
+            if not flight.accepted:
+                raise CannotTestError("No call could be kept under way in it for a SIGTERM to come to.")
+            found = terminated(server, main, flight)
+    if not found.answers and not found.losses:
+        raise CannotTestError("All calls had been answered before SIGTERM came.")
+    return found
+
+
+def _ended_under_load(lab: Lab, clients: int) -> Flight:
+    """SIGTERM while calls are answered as ever."""
+    with lab.serving() as server:
+        main = server.processes()[:1]
+        with calls_without_pause(server, lab.sample, clients, _CALL_S) as load:
+            load.call_no_more()
+            flight = Flight(load, (), 0, len(load.answers), len(load.broken))
+            send(main, signal.SIGTERM)
+    return flight
+
+
+def _kept(flight: Flight) -> str:
+    many, told = len(flight.answers), len(flight.answers) - flight.kept
+    later = f", {told} of them that they are to come again" if told else ""
+    if many == 1:
+        return f"1 call was under way at SIGTERM, and was answered{later}."
+    return f"{many} calls were under way at SIGTERM, and all were answered{later}."
+
+
+def _lost(flight: Flight) -> str:
+    lost = len(flight.losses)
+    return f"Of {lost + flight.kept} calls under way at SIGTERM, {lost} were lost: {flight.losses[0]}."
+
+
+RULES = (
+    Rule(
+        id="sigterm-idle",
+        part=Part.SERVE,
+        says="ends within 30 s of SIGTERM",
+        why="SageMaker sends SIGTERM to a container that is to go, and SIGKILL 30 s later.",
+        so="it is killed where it shall end, and each scale-in takes half a minute longer",
+        mend="Handle SIGTERM in the first process, and have an ENTRYPOINT in exec form that becomes it.",
+        source=sources.INFERENCE,
+        test=sigterm_idle,
+    ),
+    Rule(
+        id="sigterm-loses-nothing",
+        part=Part.SERVE,
+        says="answers the calls that are under way at a SIGTERM before it ends",
+        why="SageMaker sends SIGTERM at each scale-in and each update; calls may be under way then. Here "
+        "they are as long as is needed: what predicts is stopped until the SIGTERM has been acted on.",
+        so="each update or scale-in loses the calls under way",
+        mend=f"{_DRAIN} {' '.join(_DRAINS.values())}",
+        source=sources.INFERENCE,
+        test=sigterm_loses_nothing,
+    ),
+)
