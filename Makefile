@@ -23,7 +23,7 @@ test: $(VENV)/.dev  ## Everything that needs no Docker; ARGS chooses among it.
 	$(BIN)/python -m pytest -m "not check and not docker and not sdk" -n 3 --dist worksteal $(ARGS)
 
 test-check: $(VENV)/.dev  ## Every rule of byoc check, on a program with its fault and on one without.
-	$(BIN)/python -m pytest -m check -n 4 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest tests/byoc/check -m check -n 4 --dist worksteal $(ARGS)
 
 test-docker: $(VENV)/.dev  ## Build, push, pull and run the image with a real engine and registry.
 	$(BIN)/python -m pytest -m docker

@@ -101,3 +101,12 @@ def test_a_python_that_is_not_there_is_one_line(checkout):
 def test_nothing_runs_by_a_script_that_names_the_environments_folder():
     """They break where a checkout is moved; shellcheck's is a binary."""
     assert set(re.findall(r"\$\(BIN\)/([\w-]+)", MAKEFILE.read_text())) == {"python", "shellcheck"}
+
+
+def test_whole_programs_are_checked_only_where_make_looks_for_such_tests():
+    """To collect every test of the project takes a worker as long as some of these tests."""
+    folder = re.search(r"pytest (\S+) -m check ", MAKEFILE.read_text())[1]
+    tests = MAKEFILE.parent / "tests"
+    marked = [file for file in tests.rglob("*.py") if re.search(r"pytest\.mark\.check\b", file.read_text())]
+    assert marked
+    assert [file for file in marked if not file.is_relative_to(MAKEFILE.parent / folder)] == []

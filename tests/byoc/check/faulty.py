@@ -1,19 +1,29 @@
 """Programs with exactly one fault: the good one of this folder, changed."""
 
 import shutil
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 from byoc.check.choice import Choice, chosen
 from byoc.check.lab import Lab
 from byoc.check.question import Question, Sample
 from byoc.check.rule import Part
+from byoc.check.rules import calls, life, ping
 from byoc.check.run import results
 from byoc.check.table import RULES
 from byoc.runtime.images import Folder
 
 GOOD = Path(__file__).with_name("good")
 SAMPLE = Sample(b"1\n2.5\n", "text/csv")
+# Rules that call for seconds without pause, and what has them call for a moment only.
+BRIEF = {
+    "connects-in-time": (ping, {"_CONNECTIONS": 8, "_BETWEEN_CONNECTIONS_S": 0.01}),
+    "ping-busy": (ping, {"_BUSY_S": 0.4, "_BETWEEN_BUSY_PINGS_S": 0.1}),
+    "concurrent-calls": (calls, {"_CALLS_S": 0.2}),
+    "memory-growth": (life, {"_WARM_CALLS": 20, "_CALLS": 40, "_FEWEST_CALLS": 20}),
+}
 
 
 @dataclass(frozen=True)
@@ -50,13 +60,24 @@ class Fault:
         return folder
 
 
-def checked(program, work, parts=(Part.IMAGE, Part.TRAIN, Part.SERVE, Part.BATCH), **options):
-    """Return the verdict of each rule on a program, by its id."""
+def checked(
+    program, work, parts=(Part.IMAGE, Part.TRAIN, Part.SERVE, Part.BATCH), brief=frozenset(), **options
+):
+    """Return the verdict of each rule on a program, by its id; of those in `brief` after fewer calls."""
     work.mkdir()
     question = Question(**{"target": Folder(program), "sample": SAMPLE, "patience_s": 20.0, **options})
-    choice = Choice(parts, options.pop("only", ()), (), slow=False)
-    with Lab(question, work) as lab:
-        return {result.rule.id: result.verdict for result in results(chosen(RULES, choice, ()), lab)}
+    with briefly(brief), Lab(question, work) as lab:
+        return {result.rule.id: result.verdict for result in results(chosen(RULES, Choice(parts), ()), lab)}
+
+
+@contextmanager
+def briefly(rules=tuple(BRIEF)):
+    """Have rules that call for seconds call for a moment only: enough where something else is shown."""
+    with ExitStack() as stack:
+        for rule in rules:
+            module, settings = BRIEF[rule]
+            stack.enter_context(patch.multiple(module, **settings))
+        yield
 
 
 def part_of(rule):

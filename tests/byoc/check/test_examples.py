@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faulty import GOOD, SAMPLE, checked
+from faulty import BRIEF, GOOD, SAMPLE, briefly, checked
 
 from byoc.check.lab import Lab
 from byoc.check.question import Question, Sample, address_of
@@ -53,6 +53,7 @@ def test_the_known_faults_of_awss_sample_are_named(tmp_path):
         HERE / "scikit_example",
         tmp_path / "lab",
         [Part.SERVE],
+        BRIEF.keys(),
         sample=Sample(b"1,2\n3,4\n", "text/csv"),
         hyperparameters={"columns": "2"},
         patience_s=60.0,
@@ -93,7 +94,7 @@ def test_a_model_server_that_is_not_ours_gets_useful_lines(python_with_litserve,
     )
     rules = [rule for rule in RULES if rule.part is Part.SERVE and not rule.slow]
     (tmp_path / "lab").mkdir()
-    with Lab(question, tmp_path / "lab") as lab:
+    with briefly(), Lab(question, tmp_path / "lab") as lab:
         verdicts = {result.rule.id: result.verdict for result in results(rules, lab)}
     assert verdicts["serve-starts"].outcome is Outcome.PASS
     assert verdicts["body-25mb"].outcome is Outcome.PASS
@@ -116,7 +117,7 @@ def url(tmp_path):
 
 def test_by_its_url_a_server_is_asked_and_not_touched(url, tmp_path):
     (tmp_path / "lab").mkdir()
-    with Lab(Question(address_of(url), SAMPLE), tmp_path / "lab") as lab:
+    with briefly(), Lab(Question(address_of(url), SAMPLE), tmp_path / "lab") as lab:
         verdicts = {result.rule.id: result.verdict for result in results(RULES, lab)}
         assert lab.server().is_alive()
     asked = {rule.id for rule in RULES if rule.by_url}
