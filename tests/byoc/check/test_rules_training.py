@@ -45,6 +45,15 @@ def test_a_train_that_is_over_too_soon_tells_nothing_about_sigterm(tmp_path):
         training.sigterm(lab)
 
 
+def test_a_short_train_without_a_handler_may_only_not_have_come_to_it(tmp_path):
+    deaf = Fault("", (("train", "signal.signal(signal.SIGTERM, stop)\n", ""),)).program(tmp_path / "deaf")
+    with (
+        lab_of(deaf, tmp_path / "lab", hyperparameters={"seconds": "1.2"}) as lab,
+        pytest.raises(CannotTestError, match="it had no handler for SIGTERM"),
+    ):
+        training.sigterm(lab)
+
+
 def test_a_run_that_is_over_before_its_sigterm_is_followed_by_another_with_less_patience(tmp_path):
     first = "    given = hyperparameters()\n"
     edit = ("train", first, f'{first}    time.sleep(0 if (ML / "quick").exists() else 2)\n')
