@@ -114,6 +114,9 @@ class UnwatchedSlot:
     def work(self):
         pass
 
+    def work_on(self, _many):
+        pass
+
     def rest(self):
         pass
 
@@ -127,6 +130,8 @@ def fast_serving(app, **settings):
         application=app,
         **{
             "slot": UnwatchedSlot(),
+            "meter": app.extensions["invocations"].meter,
+            "note": app.extensions["invocations"].note,
             "after": lambda: None,
             "most_waiting": 1000,
             "most_bytes": app.config["MAX_CONTENT_LENGTH"],

@@ -16,6 +16,7 @@ from byoc_serving.settings import Settings
 from flask_server import DOORS, ECHO, Caller, apps_with, own_imports, write_manifest
 from predictor import create_app
 from processes import eventually
+from scrape import scraped
 from serving import free_port, program_with
 
 MEGABYTE = 1024 * 1024
@@ -331,6 +332,26 @@ def test_custom_attributes_reach_user_code_and_come_back(predictor, tmp_path):
         )
     assert got.json == ["trace=1", "i-1"]
     assert got.headers["X-Amzn-SageMaker-Custom-Attributes"] == "seen"
+
+
+def test_metrics_tell_what_was_answered_and_what_user_code_adds(predictor, tmp_path):
+    script = """
+        def model_fn(d): return {}
+        def predict_fn(data, model, context):
+            context.metrics.add_counter("rows_seen", len(data))
+            return data
+    """
+    write_manifest(tmp_path / "ml" / "model")
+    with predictor(tmp_path, script) as caller:
+        caller.invoke("1,2\n3,4", "text/csv")
+        caller.invoke("x", "image/png")
+        got = caller.request("GET", "/metrics")
+    assert (got.status, got.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    page = scraped(got.body.decode())
+    assert page["byoc_requests_total", 'status="2xx"'] == page["byoc_requests_total", 'status="4xx"'] == 1
+    assert (page["byoc_rows_total", None], page["rows_seen", None]) == (2, 2)
+    assert page["byoc_worker_memory_bytes", 'worker="0"'] > 10 * MEGABYTE
+    assert any(name == "byoc_model_info" for name, _ in page)
 
 
 @contextlib.contextmanager

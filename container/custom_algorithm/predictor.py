@@ -13,7 +13,10 @@ from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadToo
 from byoc_serving.invocation import Invocations
 from byoc_serving.logs import log_to_stdout
 from byoc_serving.messages import too_large_message
+from byoc_serving.metrics.families import Family, Standing, families
+from byoc_serving.metrics.page import CONTENT_TYPE, page
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
+from byoc_serving.supervision.standing import families_of, memory_of
 
 _UNREAD_AT_MOST = 256 * MEGABYTE
 
@@ -55,6 +58,10 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
     def invoke() -> flask.Response:
         return _sent(invocations.respond(_received(flask.request)))
 
+    @app.get("/metrics")
+    def metrics() -> flask.Response:
+        return app.response_class(page(_families(settings, invocations)), content_type=CONTENT_TYPE)
+
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> flask.Response:
         answer = _sent(_refusal(error, settings))
@@ -63,6 +70,18 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
 
     app.extensions["invoke"] = invoke  # by which byoc_serving.door sees that it is still this one
     return app
+
+
+def _families(settings: Settings, invocations: Invocations) -> list[Family]:
+    """Return every metric: of all workers under `serve`, else of this process."""
+    if settings.run_dir:
+        return families_of(settings.run_dir)
+    is_ready = invocations.loading.state == "ready"
+    if is_ready:
+        model = invocations.loading.load()
+        invocations.meter.table.serve(model.name, model.version)
+    standing = Standing(int(is_ready), invocations.in_flight, waiting=0, memory={0: memory_of()})
+    return families([invocations.meter.table], standing)
 
 
 def _received(request: flask.Request) -> Request:
@@ -98,7 +117,9 @@ def _refusal(error: HTTPException, settings: Settings) -> Response:
     match error.code:
         case HTTPStatus.NOT_FOUND:
             path = flask.request.path
-            return refusal(NotFoundError(f"There is no {path} here. POST to /invocations or GET /ping."))
+            return refusal(
+                NotFoundError(f"There is no {path} here. POST to /invocations, GET /ping or /metrics.")
+            )
         case HTTPStatus.METHOD_NOT_ALLOWED:
             method = flask.request.method
             return refusal(MethodNotAllowedError(f"{flask.request.path} does not take {method}."))

@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from byoc_serving.errors import AlgorithmError
+from byoc_serving.metrics.own import OwnMetrics
+from byoc_serving.metrics.table import Table
 from byoc_serving.settings import Settings
 from byoc_serving.stopping import StoppedError
 
@@ -41,6 +43,7 @@ class Context:
     """
 
     model_dir: str
+    metrics: OwnMetrics = field(default_factory=lambda: OwnMetrics(Table.private()))
     request_id: str = ""
     inference_id: str | None = None
     custom_attributes: str | None = None

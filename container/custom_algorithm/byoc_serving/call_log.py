@@ -73,6 +73,7 @@ def _fields(call: Call) -> str:
     sent = response.body if response else b""
     said = (
         f'"message": "answered {status} in {ms:.1f} ms", "request_id": {_text(request.request_id)}, '
+        f'"model_version": {_text(call.model_version) if call.model_version else "null"}, '
         f'"inference_id": {_header(request.headers, INFERENCE_ID)}, '
         f'"custom_attributes": {_header(request.headers, CUSTOM_ATTRIBUTES)}, "status": {status}, '
         f'"bytes_in": {len(request.body)}, "bytes_out": {len(sent) if isinstance(sent, bytes) else "null"}, '

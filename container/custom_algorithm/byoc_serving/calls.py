@@ -51,6 +51,8 @@ class Call:
         data: what predict_fn gets, once decoded.
         accept: the media type settled for the answer.
         together: how many requests were predicted at once with it, itself included.
+        is_first: of those.
+        model_version: that answers it; None where there is none, or it has no name.
     """
 
     request: Request
@@ -58,6 +60,8 @@ class Call:
     data: Any = None
     accept: str = JSON
     together: int = 1
+    is_first: bool = True
+    model_version: str | None = None
     context: Any = None
     prediction: Any = None
     response: Response | None = None

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -28,6 +29,9 @@ from byoc_serving.formats.codecs import ENCODERS, decode, encode
 from byoc_serving.formats.compression import expanded
 from byoc_serving.formats.negotiation import JSON, MediaType, media_type, negotiate, preferred
 from byoc_serving.loading import LoadedModel, Loading
+from byoc_serving.metrics.meter import Meter
+from byoc_serving.metrics.own import OwnMetrics
+from byoc_serving.metrics.table import Table
 from byoc_serving.settings import Settings
 
 log = logging.getLogger("invocation")
@@ -55,6 +59,8 @@ class Invocations:
 
     Attributes:
         loading: how far the model is.
+        meter: counts each call when it has its response, and is the user's code's `context.metrics`.
+        in_flight: how many calls `respond` has begun and not ended.
     """
 
     def __init__(
@@ -66,6 +72,9 @@ class Invocations:
     ) -> None:
         self.loading = Loading(settings, model_dir or settings.model_dir)
         self.note = note
+        self.meter = Meter(Table.private())
+        self.in_flight = 0
+        self._counting = threading.Lock()
         self._default_accept = settings.default_accept
         self._most_bytes = settings.max_payload_bytes
         self._clock = clock
@@ -81,19 +90,28 @@ class Invocations:
 
     def respond(self, request: Request) -> Response:
         """Answer a request, loading first where nobody did; failures are answers too, not exceptions."""
-        [(response, call)] = self.answers([request])
+        with self._counting:
+            self.in_flight += 1
+        try:
+            [(response, call)] = self.answers([request])
+        finally:
+            with self._counting:
+                self.in_flight -= 1
+        with self._counting:
+            self.meter.note(call)
         self.note(call)
         return response
 
     def answers(self, requests: Sequence[Request]) -> list[tuple[Response, Call]]:
         """Answer requests, those together that can be predicted together; as `respond` in all else.
 
-        The caller is to send the responses, and then to pass each call to `note`.
+        The caller is to send the responses, and then to pass each call to `meter.note` and `note`.
         """
         calls = [Call(request, self._clock()) for request in requests]
         loaded = self._loaded(calls)
         if loaded:
             for call in calls:
+                call.model_version = loaded.version
                 self._try(call, self._decode, loaded)
             for group in joined(calls, loaded.batch_rows):
                 self._predict(group, loaded)
@@ -131,7 +149,7 @@ class Invocations:
         choose = _preferred if algorithm.output_fn or algorithm.transform_fn else _negotiated
         call.accept = choose(request.accept, _ENCODED, self._default_accept)
         if algorithm.wants_context or algorithm.output_fn or algorithm.transform_fn:
-            call.context = _context(loaded, request)
+            call.context = _context(loaded, request, self.meter.own)
         if algorithm.transform_fn:
             call.data = _user_body(body, content_type), content_type.name
         elif algorithm.input_fn:
@@ -160,7 +178,7 @@ class Invocations:
             return False  # whose row it was shows when each is tried by itself
         ended_s = self._clock()
         for call, part in zip(group.calls, parts, strict=True):
-            call.together = len(group.calls)
+            call.together, call.is_first = len(group.calls), call is group.calls[0]
             call.prediction, call.predicting_s, call.predicted_s = part, began_s, ended_s
             self._try(call, self._encode, loaded)
         return True
@@ -208,8 +226,9 @@ def _failed(call: Call, error: BaseException) -> Response:
     )
 
 
-def _context(loaded: LoadedModel, request: Request) -> Context:
+def _context(loaded: LoadedModel, request: Request, metrics: OwnMetrics) -> Context:
     return Context(
+        metrics=metrics,
         model_dir=str(loaded.model_dir),
         request_id=request.request_id,
         inference_id=request.headers.get(INFERENCE_ID),

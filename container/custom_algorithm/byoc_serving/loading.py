@@ -21,6 +21,7 @@ class LoadedModel:
     """All that an invocation needs: the user's functions, their model, and what its manifest promises.
 
     Attributes:
+        name: of the model; None where it has no manifest, and so is version.
         sample_rows: a few rows of what the model takes, as `main.py` gave them.
         batch_rows: how many rows of several requests may be predicted at once; 0 for those of one only.
         prepare: is told the number of rows before each prediction, 1 where it is unknown.
@@ -31,6 +32,8 @@ class LoadedModel:
     model_dir: Path
     n_features: int | None
     allow_nan: bool
+    name: str | None = None
+    version: str | None = None
     sample_rows: Sequence[Any] = ()
     batch_rows: int = 0
     prepare: Callable[[int], None] = lambda _rows: None
@@ -62,6 +65,8 @@ def loaded_model(settings: Settings, model_dir: Path) -> LoadedModel:
         model_dir=model_dir,
         n_features=manifest.n_features if manifest else None,
         allow_nan=manifest.allow_nan if manifest else True,
+        name=manifest.name if manifest else None,
+        version=manifest.version if manifest else None,
         sample_rows=manifest.sample_rows if manifest else (),
     )
 

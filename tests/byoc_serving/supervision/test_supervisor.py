@@ -14,9 +14,11 @@ import pytest
 
 from byoc_serving.supervision.nginx import find_nginx
 from processes import alive, below, eventually
+from scrape import scraped
 from serving import APPS, PROGRAM, program_with, serve
 
 needs_nginx = pytest.mark.nginx
+COUNTED_OF_WORKERS = ("requests_lost", "worker_restarts", "worker_timeouts")
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +196,15 @@ def test_workers_stuck_beyond_the_timeout_make_ping_503_until_they_are_replaced(
         assert "time.sleep" in overrun["stack"][-3] + overrun["stack"][-2]
         running.wait_until_ready()
         assert running.invoke({})[0] == 200
+        [lost] = [line for line in running.lines() if line["message"].startswith("a worker ended")]
+        assert (overrun["request_ids"], lost["at_work"]) == ([lost["request_id"]], True)
+        page = scraped(running.request("GET", "/metrics")[1])
+        assert {name: page[f"byoc_{name}_total", None] for name in COUNTED_OF_WORKERS} == {
+            "requests_lost": 1,
+            "worker_restarts": 1,
+            "worker_timeouts": 1,
+        }
+        assert page["byoc_requests_total", 'status="5xx"'] == page["byoc_requests_total", 'status="2xx"'] == 1
 
 
 @needs_nginx
@@ -435,7 +446,7 @@ def test_whatever_nginx_refuses_is_refused_in_json(obeys, tmp_path):
             (404, b"GET /" + b"a" * 6_000 + host + b"\r\n"),
             (404, b"GET /" + host + b"".join(b"X-%d: a\r\n" % n for n in range(150)) + b"\r\n"),
             (404, b"GET /.error/400" + host + b"\r\n"),
-            (404, b"GET /metrics" + host + b"\r\n"),
+            (405, b"POST /metrics" + host + b"Content-Length: 0\r\n\r\n"),
             (405, b"TRACE /" + host + b"\r\n"),
             (405, b"DELETE /ping" + host + b"\r\n"),
         ]:
@@ -452,7 +463,8 @@ def test_metrics_do_not_wait_behind_predictions(obeys, tmp_path):
         caller.start()
         time.sleep(0.3)
         began = time.monotonic()
-        assert running.request("GET", "/metrics")[0] == 404
+        status, page = running.request("GET", "/metrics")
+        assert (status, scraped(page)["byoc_requests_in_flight", None]) == (200, 1)
         assert time.monotonic() - began < 1
         caller.join()
 

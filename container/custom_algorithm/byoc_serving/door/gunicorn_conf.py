@@ -20,10 +20,13 @@ from byoc_serving.door.turns import Door
 from byoc_serving.door.worker import DoorWorker
 from byoc_serving.errors import ServingError
 from byoc_serving.logs import logging_configuration
+from byoc_serving.metrics.meter import Meter
+from byoc_serving.metrics.table import LOST, OVERRAN, REQUESTS, RESTARTS, Table
 from byoc_serving.settings import DRAIN_S, environment, settings_from
 from byoc_serving.supervision.cores import available_cores
 from byoc_serving.supervision.nginx import worker_socket
-from byoc_serving.supervision.scoreboard import Scoreboard
+from byoc_serving.supervision.scoreboard import Score, Scoreboard
+from byoc_serving.supervision.standing import table_of_master, table_of_worker
 from byoc_serving.threads import LibraryThreads
 from byoc_serving.versions.manifest import verify_model
 from byoc_serving.warming import warmed
@@ -35,6 +38,7 @@ if _settings.run_dir is None:
     raise RuntimeError("byoc_serving.door.gunicorn_conf is for `serve`. Elsewhere run: gunicorn wsgi:app")
 _run_dir = _settings.run_dir
 _scoreboard = Scoreboard(_run_dir, supervisor_pid=os.getppid())
+_counted = table_of_master(_run_dir).numbers
 _cores = max(1, int(available_cores()))
 _threads = int(environment().get("OMP_NUM_THREADS") or 1)
 
@@ -71,6 +75,8 @@ def pre_fork(server: Arbiter, worker: DoorWorker) -> None:
     """Give the worker the lowest number that no living one has."""
     taken = {other.number for other in server.WORKERS.values()}
     worker.number = next(number for number in range(len(taken) + 1) if number not in taken)
+    if table_of_worker(_run_dir, worker.number).exists():
+        _counted[RESTARTS] += 1.0
 
 
 def post_fork(_server: Arbiter, worker: DoorWorker) -> None:
@@ -88,6 +94,7 @@ def post_worker_init(worker: DoorWorker) -> None:
     """Load the model in the worker and warm it up; then it may take requests."""
     app = worker.wsgi
     invocations = app.extensions["invocations"]
+    invocations.meter = Meter(Table.kept(table_of_worker(_run_dir, worker.number)))
     calls = CallLog() if _settings.log_level <= logging.INFO else None
     invocations.note = calls.note if calls else lambda _call: None
     threads = LibraryThreads(_threads, lambda: _cores - _scoreboard.at_work(besides=worker.number))
@@ -95,6 +102,8 @@ def post_worker_init(worker: DoorWorker) -> None:
         invocations.load()
         threads.find()
         invocations.loading.change(lambda model: warmed(model, _settings, threads.fit))
+        model = invocations.loading.load()
+        invocations.meter.table.serve(model.name, model.version)
     except ServingError as error:
         _give_up(error)
     ours = invocations_of(app, _settings)
@@ -103,6 +112,8 @@ def post_worker_init(worker: DoorWorker) -> None:
         invocations=invocations if ours else None,
         application=app,
         slot=worker.slot,
+        meter=invocations.meter,
+        note=invocations.note,
         after=calls.flush if calls else lambda: None,
         most_waiting=_settings.queue,
         most_bytes=_settings.max_payload_bytes,
@@ -119,12 +130,20 @@ def post_worker_init(worker: DoorWorker) -> None:
         worker.own_socket = worker_socket(_run_dir, worker.number)
 
 
-def worker_abort(_worker: DoorWorker) -> None:
+def worker_abort(worker: DoorWorker) -> None:
     """End a worker whose request overran the timeout, and say where in the code it was.
 
     gunicorn would raise SystemExit there, which the user's code may catch, and which looks like its own.
     """
-    log.error("a request overran MODEL_SERVER_TIMEOUT", extra={"stack": traceback.format_stack()})
+    score = _scoreboard.score(worker.pid)
+    overran = score.in_flight[: score.works_on] if score else ()
+    log.error(
+        "a request overran MODEL_SERVER_TIMEOUT",
+        extra={
+            "request_ids": [request.request_id for request in overran],
+            "stack": traceback.format_stack(),
+        },
+    )
     os._exit(1)
 
 
@@ -135,14 +154,24 @@ def child_exit(_server: Arbiter, worker: DoorWorker) -> None:
     _scoreboard.clear(worker.pid, worker.number)
     if score is None:
         return
-    for request in score.in_flight:
-        log.error("a worker ended before it answered", extra=request.ids)
+    _count_loss(score)
+    for place, request in enumerate(score.in_flight):
+        at_work = {"at_work": place < score.works_on}
+        log.error("a worker ended before it answered", extra={**request.ids, **at_work})
     _deaths_while_loading = 0 if score.ready else _deaths_while_loading + 1
     if _deaths_while_loading >= _MOST_DEATHS:
         _scoreboard.fail(
             f"The worker was killed {_MOST_DEATHS} times while it loaded the model. If by SIGKILL, memory is "
             "short: take a larger instance or fewer workers (MODEL_SERVER_WORKERS)."
         )
+
+
+def _count_loss(score: Score) -> None:
+    lost = len(score.in_flight) + score.placeless
+    _counted[LOST] += lost
+    _counted[REQUESTS + 5] += lost
+    if score.works_since_s and time.monotonic() - score.works_since_s >= timeout:
+        _counted[OVERRAN] += 1.0
 
 
 def _give_up(error: ServingError) -> None:

@@ -8,11 +8,12 @@ from http import HTTPStatus
 from time import monotonic, perf_counter
 from typing import NamedTuple, Protocol
 
-from byoc_serving.calls import INFERENCE_ID, Request, Response, error_response, request_id_of
+from byoc_serving.calls import INFERENCE_ID, Call, Request, Response, error_response, request_id_of
 from byoc_serving.door.connection import Connection
 from byoc_serving.door.flask_side import Application, response_of
 from byoc_serving.door.head import Head
 from byoc_serving.invocation import Invocations
+from byoc_serving.metrics.meter import Meter
 
 log = logging.getLogger("door")
 
@@ -37,7 +38,10 @@ class Slot(Protocol):
         """Note that the request at a place is answered."""
 
     def work(self) -> None:
-        """Note that work begins now."""
+        """Note that work on a request begins now."""
+
+    def work_on(self, many: int) -> None:
+        """Note on how many requests it is."""
 
     def rest(self) -> None:
         """Note that it has ended."""
@@ -61,6 +65,8 @@ class Door:
         invocations: answer /invocations; None where the application is to do that itself.
         application: answers everything else.
         slot: of this worker.
+        meter: counts each call of /invocations.
+        note: is told of it.
         after: is called after each turn.
         most_waiting: requests; a further one is told to come again later.
         most_bytes: of a body; None for any number.
@@ -71,6 +77,8 @@ class Door:
     invocations: Invocations | None
     application: Application
     slot: Slot
+    meter: Meter
+    note: Callable[[Call], None]
     after: Callable[[], None]
     most_waiting: int
     most_bytes: int | None
@@ -107,9 +115,6 @@ class Turns:
                 connection.close()
 
     def _received(self, connection: Connection, head: Head, body: bytes) -> None:
-        if len(self._waiting) >= self._door.most_waiting:
-            connection.send(_BUSY)
-            return
         request = Request(
             body,
             head.text(b"content-type"),
@@ -118,6 +123,9 @@ class Turns:
             request_id_of(head.text(b"x-request-id")),
             perf_counter(),
         )
+        if len(self._waiting) >= self._door.most_waiting:
+            self._send_away(connection, head, request)
+            return
         place = self._door.slot.begin(request.request_id, head.text(_INFERENCE_ID))
         is_invocation = (
             head.method == b"POST" and _is_invocations(head.target) and bool(self._door.invocations)
@@ -125,10 +133,22 @@ class Turns:
         self._waiting.append(Waiting(connection, head, request, place, is_invocation))
         if not self._is_due:
             self._is_due = True
-            if self._door.wait_s and is_invocation:
+            if self._door.wait_s and is_invocation and self._may_be_joined():
                 self._later(self._door.wait_s, self._take_turn)
             else:
                 self._soon(self._take_turn)
+
+    def _may_be_joined(self) -> bool:
+        invocations = self._door.invocations
+        return invocations is not None and invocations.together > 1
+
+    def _send_away(self, connection: Connection, head: Head, request: Request) -> None:
+        connection.send(_BUSY)
+        if head.method == b"POST" and _is_invocations(head.target):
+            now_s = perf_counter()
+            call = Call(request, now_s, response=_BUSY, ended_s=now_s)
+            self._door.meter.refuse(call)
+            self._door.note(call)
 
     def _take_turn(self) -> None:
         door = self._door
@@ -150,11 +170,15 @@ class Turns:
         most = invocations.together
         while len(taken) < most and self._waiting and self._waiting[0].is_invocation:
             taken.append(self._waiting.popleft())
+        if len(taken) > 1:
+            self._door.slot.work_on(len(taken))
         answers = invocations.answers([one.request for one in taken])
         for one, (response, _) in zip(taken, answers, strict=True):
             self._answer(one, response)
+        count, note = self._door.meter.note, self._door.note
         for _, call in answers:
-            invocations.note(call)
+            count(call)
+            note(call)
 
     def _ask_application(self, one: Waiting) -> None:
         try:

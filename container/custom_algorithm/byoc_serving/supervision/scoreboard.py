@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # Since when it is loading or ready, since when it has been at work without a pause (0: it is not), both in
-# monotonic seconds; whether it is ready.
-_STATE = struct.Struct("<dd?7x")
+# monotonic seconds; on how many requests; how many are in flight without a place; its number; whether ready.
+_STATE = struct.Struct("<ddIIH?5x")
 _SINCE = struct.Struct("<d")
-_WORKS_AT = 8  # where in the state it says since when it works
+_WORK = struct.Struct("<dI")
+_COUNT = struct.Struct("<I")
+_WORK_AT, _TOGETHER_AT, _PLACELESS_AT = 8, 16, 20  # in the state
 _REQUEST = struct.Struct("<d64s64s")  # since when in flight (0: the place is free), its two ids in UTF-8
 _PLACES = 512
 _MOST_WORKERS = 1024
@@ -48,7 +50,15 @@ class Score:
     ready: bool
     since_s: float
     works_since_s: float | None = None
-    in_flight: Sequence[InFlight] = ()
+    in_flight: Sequence[InFlight] = ()  # in the order of their coming
+    number: int = 0
+    works_on: int = 0  # how many of them
+    placeless: int = 0  # in flight beside them, and not known by their ids
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for their turn."""
+        return max(0, len(self.in_flight) + self.placeless - self.works_on)
 
 
 class Slot:
@@ -60,30 +70,36 @@ class Slot:
         """Create the slot, or raise OSError where its folder is gone or full."""
         self._at_work = at_work
         self._number = min(number, len(at_work) - 1)
+        self._placeless = 0
         self._clock = clock
         path.write_bytes(bytes(_SIZE))
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), _SIZE)
         self._free = list(range(_PLACES - 1, -1, -1))
-        _STATE.pack_into(self._map, 0, clock(), 0.0, False)
+        _STATE.pack_into(self._map, 0, clock(), 0.0, 0, 0, number, False)
 
     def ready(self) -> None:
         """Say that the model is loaded and requests are taken."""
-        _STATE.pack_into(self._map, 0, self._clock(), 0.0, True)
+        _STATE.pack_into(self._map, 0, self._clock(), 0.0, 0, self._placeless, self._number, True)
 
     def work(self) -> None:
-        """Note that work on a request, or on several at once, begins now."""
+        """Note that work on a request begins now."""
         self._at_work[self._number] = 1
-        _SINCE.pack_into(self._map, _WORKS_AT, self._clock())
+        _WORK.pack_into(self._map, _WORK_AT, self._clock(), 1)
+
+    def work_on(self, many: int) -> None:
+        """Note on how many requests it is."""
+        _COUNT.pack_into(self._map, _TOGETHER_AT, many)
 
     def rest(self) -> None:
         """Note that this work has ended."""
-        _SINCE.pack_into(self._map, _WORKS_AT, 0.0)
+        _WORK.pack_into(self._map, _WORK_AT, 0.0, 0)
         self._at_work[self._number] = 0
 
     def begin(self, request_id: str, inference_id: str | None = None) -> int:
         """Note a request and return its place, for end(); -1 where no place is left for it."""
         if not self._free:
+            self._count_placeless(1)
             return -1
         place = self._free.pop()
         ids = (request_id.encode()[:64], inference_id.encode()[:64] if inference_id else b"")
@@ -95,6 +111,12 @@ class Slot:
         if place >= 0:
             _SINCE.pack_into(self._map, _STATE.size + place * _REQUEST.size, 0.0)
             self._free.append(place)
+        else:
+            self._count_placeless(-1)
+
+    def _count_placeless(self, more: int) -> None:
+        self._placeless += more
+        _COUNT.pack_into(self._map, _PLACELESS_AT, self._placeless)
 
 
 class Scoreboard:
@@ -117,16 +139,11 @@ class Scoreboard:
 
     def score(self, pid: int) -> Score | None:
         """Return what a worker did last, or None where it never had a slot."""
-        try:
-            content = (self._slots / str(pid)).read_bytes()
-        except FileNotFoundError:
-            return None
-        return _score(pid, content) if len(content) == _SIZE else None
+        return _score_in(self._slots / str(pid))
 
     def scores(self) -> list[Score]:
         """Return what every worker is doing."""
-        found = (self.score(int(entry.name)) for entry in self._slots.iterdir())
-        return [score for score in found if score]
+        return scores_in(self._slots.parent)
 
     def clear(self, pid: int, number: int = 0) -> None:
         """Forget a worker that has ended."""
@@ -158,15 +175,30 @@ class Scoreboard:
         os.kill(self._supervisor_pid, signal.SIGUSR1)
 
 
+def scores_in(run_dir: Path) -> list[Score]:
+    """Return what every worker of the `serve` with that folder is doing, for whoever has no scoreboard."""
+    found = (_score_in(entry) for entry in (run_dir / "workers").iterdir())
+    return [score for score in found if score]
+
+
+def _score_in(path: Path) -> Score | None:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    return _score(int(path.name), content) if len(content) == _SIZE else None
+
+
 def _score(pid: int, content: bytes) -> Score:
-    since_s, works_since_s, ready = _STATE.unpack_from(content)
+    since_s, works_since_s, works_on, placeless, number, ready = _STATE.unpack_from(content)
     places = (_REQUEST.unpack_from(content, _STATE.size + place * _REQUEST.size) for place in range(_PLACES))
     in_flight = [
         InFlight(_string(request_id), _string(inference_id) or None, began_s)
         for began_s, request_id, inference_id in places
         if began_s
     ]
-    return Score(pid, ready, since_s, works_since_s or None, in_flight)
+    in_flight.sort(key=lambda request: request.since_s)
+    return Score(pid, ready, since_s, works_since_s or None, in_flight, number, works_on, placeless)
 
 
 def _string(field: bytes) -> str:

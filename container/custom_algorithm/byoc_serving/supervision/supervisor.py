@@ -21,11 +21,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
 
 from byoc_serving.errors import ServingError, SettingsError
 from byoc_serving.logs import log_to_stdout
+from byoc_serving.metrics.page import CONTENT_TYPE, page
 from byoc_serving.settings import (
     DRAIN_S,
     RUN_DIR_VARIABLE,
@@ -37,6 +39,7 @@ from byoc_serving.supervision.cores import available_cores, share_cores, thread_
 from byoc_serving.supervision.health import Health, State, health
 from byoc_serving.supervision.nginx import find_nginx, write_configuration
 from byoc_serving.supervision.scoreboard import InFlight, Scoreboard
+from byoc_serving.supervision.standing import families_of
 
 log = logging.getLogger("serve")
 
@@ -127,7 +130,17 @@ class Supervisor:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(self._run_dir / PING_SOCKET))
         listener.listen(128)
-        self._selector.register(listener, selectors.EVENT_READ, lambda: _answer_ping(listener, self.health()))
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self._answer(listener))
+
+    def _answer(self, listener: socket.socket) -> None:
+        """Answer what nginx asks: it passes on only /ping and /metrics, whole and without a body."""
+        with contextlib.suppress(OSError):  # nginx gave up on it; it will ask again
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(_PING_PATIENCE_S)
+                asked = connection.recv(65536)
+                is_scrape = asked.split(b" ", 2)[1:2] == [b"/metrics"]
+                connection.sendall(_metrics(self._run_dir) if is_scrape else _ping(self.health()))
 
     def _start_children(self) -> None:
         cores = available_cores()
@@ -221,19 +234,21 @@ class Supervisor:
             self._attend(deadline_s)
 
 
-def _answer_ping(listener: socket.socket, now: Health) -> None:
-    """Answer whatever nginx asks: it passes on nothing but /ping, whole and without a body."""
+def _ping(now: Health) -> bytes:
     body = json.dumps({"status": now.state, **({"reason": now.reason} if now.reason else {})}).encode()
+    return _http(now.status, "application/json", body)
+
+
+def _metrics(run_dir: Path) -> bytes:
+    return _http(HTTPStatus.OK, CONTENT_TYPE, page(families_of(run_dir)))
+
+
+def _http(status: HTTPStatus, content_type: str, body: bytes) -> bytes:
     head = (
-        f"HTTP/1.1 {now.status.value} {now.status.phrase}\r\nContent-Type: application/json\r\n"
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
-    with contextlib.suppress(OSError):  # nginx gave up on it; it will ask again
-        connection, _ = listener.accept()
-        with connection:
-            connection.settimeout(_PING_PATIENCE_S)
-            connection.recv(65536)
-            connection.sendall(head.encode() + body)
+    return head.encode() + body
 
 
 def _make_run_dir() -> Path:
