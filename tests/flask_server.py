@@ -81,8 +81,9 @@ class Answer:
 class Caller:
     """Sends requests to a port of loopback, each on a connection of its own."""
 
-    def __init__(self, port):
+    def __init__(self, port, fast=None):
         self.port = port
+        self.fast = fast
 
     def request(self, method, path, body=None, chunked=False, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -100,6 +101,23 @@ class Caller:
 
     def stream(self, pieces):
         return self.request("POST", "/invocations", pieces, chunked=True, Transfer_Encoding="chunked")
+
+
+@dataclass(frozen=True)
+class Fast:
+    """What runs a fast door: its loop, in a thread, and the turns of its requests."""
+
+    loop: asyncio.AbstractEventLoop
+    turns: Turns
+
+    def call(self, act):
+        """Do something in the loop, a coroutine too, and return what comes of it."""
+
+        async def acting():
+            done = act()
+            return await done if asyncio.iscoroutine(done) else done
+
+        return asyncio.run_coroutine_threadsafe(acting(), self.loop).result(20)
 
 
 class UnwatchedSlot:
@@ -145,7 +163,7 @@ def fast_serving(app, **settings):
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        yield Caller(server.sockets[0].getsockname()[1])
+        yield Caller(server.sockets[0].getsockname()[1], Fast(loop, turns))
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

@@ -5,14 +5,18 @@ import http.client
 import json
 import re
 import socket
+import threading
 import time
 
 import pytest
 
 from byoc_serving.door.choice import hooks_of, invocations_of
+from byoc_serving.door.worker import finish
 from byoc_serving.settings import Settings
+from byoc_serving.warming import warmed
 from flask_server import ECHO, Answer, apps_with, fast_serving, own_imports
 from predictor import create_app
+from scrape import scraped
 
 POST = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 
@@ -177,7 +181,8 @@ SLOW = """
 """
 
 
-def test_more_than_may_wait_are_told_to_come_again(tmp_path):
+def test_more_than_may_wait_are_told_to_come_again_logged_and_counted(tmp_path, caplog):
+    caplog.set_level("INFO")
     with served(tmp_path, SLOW, most_waiting=2) as caller, contextlib.ExitStack() as open_ones:
         connections = [
             open_ones.enter_context(socket.create_connection(("127.0.0.1", caller.port))) for _ in range(8)
@@ -187,11 +192,86 @@ def test_more_than_may_wait_are_told_to_come_again(tmp_path):
         for connection in connections:
             connection.sendall(POST + b"Content-Length: 1\r\n\r\n7")
         got = [said_on(connection) for connection in connections]
+        counted = scraped(caller.request("GET", "/metrics").body.decode())
     refused = [answer for answer in got if answer.status == 503]
     assert refused
     assert len(got) - len(refused) >= 2
     assert {answer.headers["Retry-After"] for answer in refused} == {"1"}
     assert {json.loads(answer.body)["error"]["code"] for answer in refused} == {"TooManyRequests"}
+    assert [line.status for line in caplog.records if line.name == "invocation"].count(503) == len(refused)
+    assert counted["byoc_requests_refused_total", None] == len(refused)
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [(b"Content-Length: 12", b"1,2\n" * 3), (b"Transfer-Encoding: chunked", b"4\r\n1,2\n\r\n0\r\n\r\n")],
+)
+def test_an_upload_may_take_longer_than_a_connection_may_be_quiet(echo, framing, body):
+    with socket.create_connection(("127.0.0.1", echo.port)) as connection:
+        connection.sendall(POST + framing + b"\r\n\r\n")
+        for byte in body:
+            time.sleep(0.05)
+            connection.sendall(bytes([byte]))
+            echo.fast.call(lambda: echo.fast.turns.close_quiet_connections(0.4, receiving_s=0.4))
+        assert said_on(connection).status == 200
+
+
+def test_a_head_that_comes_for_ever_is_given_up(echo):
+    with socket.create_connection(("127.0.0.1", echo.port)) as connection:
+        for _ in range(30):
+            with contextlib.suppress(OSError):
+                connection.sendall(b"G")
+            time.sleep(0.01)
+            echo.fast.call(lambda: echo.fast.turns.close_quiet_connections(75, receiving_s=0.2))
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(1) == b""
+
+
+def finished(caller, **limits):
+    return caller.fast.call(lambda: finish(caller.fast.turns, 10, lambda: None, **limits))
+
+
+def test_a_worker_that_is_to_end_answers_what_has_begun_to_come_in_and_what_has_come(tmp_path):
+    with served(tmp_path, SLOW) as caller, contextlib.ExitStack() as open_ones:
+        waiting, half, idle = (
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", caller.port))) for _ in range(3)
+        )
+        for connection in (waiting, half, idle):
+            assert said_on(connection, b"GET /x HTTP/1.1\r\n\r\n").status == 404
+        half.sendall(POST + b"Content-Length: 3\r\n\r\n1,")
+        waiting.sendall(POST + b"Content-Length: 1\r\n\r\n7")
+        ending = threading.Thread(target=finished, args=[caller])
+        ending.start()
+        assert idle.recv(1) == b""
+        half.sendall(b"2")
+        assert said_on(waiting).status == 200
+        last = said_on(half)
+        assert (last.status, last.headers["Connection"]) == (200, "close")
+        ending.join()
+
+
+def test_a_request_that_stalls_does_not_hold_up_the_end(tmp_path):
+    with (
+        served(tmp_path) as caller,
+        socket.create_connection(("127.0.0.1", caller.port)) as stalled,
+    ):
+        stalled.sendall(POST + b"Content-Length: 3\r\n\r\n1,")
+        began = time.monotonic()
+        finished(caller, stalled_s=0.1)
+        assert time.monotonic() - began < 5
+        assert stalled.recv(1) == b""
+
+
+@pytest.mark.parametrize(("batching", "waits"), [("on", True), ("off", False)])
+def test_a_request_waits_for_company_only_where_it_may_have_some(tmp_path, batching, waits):
+    settings = Settings(base_dir=tmp_path, apps_dir=apps_with(tmp_path, ECHO), batching=batching)
+    with own_imports():
+        app = create_app(settings)
+        app.extensions["invocations"].loading.change(lambda m: warmed(m, settings, lambda _: None))
+        with fast_serving(app, wait_s=0.5) as caller:
+            began = time.monotonic()
+            assert caller.invoke("7", "text/csv").status == 200
+            assert (time.monotonic() - began >= 0.5) is waits
 
 
 HOOKS = {

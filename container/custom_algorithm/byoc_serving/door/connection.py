@@ -81,6 +81,11 @@ class Connection(asyncio.Protocol):
         self.is_busy = False  # a request is being answered
         self.quiet_since_s = time.monotonic()
 
+    @property
+    def is_receiving(self) -> bool:
+        """Whether a request has begun to come in and is not whole."""
+        return not self.is_busy and (self._body is not None or self._chunks is not None or bool(self._data))
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = transport  # type: ignore[assignment]  # asyncio tells no more
@@ -101,11 +106,15 @@ class Connection(asyncio.Protocol):
             self._data += data
             self._transport.pause_reading()
         elif self._body is not None:
+            self.quiet_since_s = time.monotonic()
             self._fill(data)
         elif self._chunks is not None:
+            self.quiet_since_s = time.monotonic()
             self._add_chunks(data)
+        elif self._data:
+            self._read_head(self._data + data, goes_on=True)
         else:
-            self._read_head(self._data + data if self._data else data)
+            self._read_head(data)
 
     def eof_received(self) -> bool:
         """Go on with what is whole, refuse what breaks off; return whether an answer is still to come."""
@@ -145,7 +154,7 @@ class Connection(asyncio.Protocol):
         """Close, after what has been written."""
         self._transport.close()
 
-    def _read_head(self, data: bytes) -> None:
+    def _read_head(self, data: bytes, goes_on: bool = False) -> None:
         self._data = b""
         try:
             head = head_of(data)
@@ -154,6 +163,8 @@ class Connection(asyncio.Protocol):
             return
         if head is None:
             self._data = data
+            if not goes_on:  # else a head could come in for ever, byte by byte
+                self.quiet_since_s = time.monotonic()
             if self._is_last:
                 self._transport.close()
             return
@@ -171,6 +182,7 @@ class Connection(asyncio.Protocol):
             self._body, self._filled = bytearray(head.length), 0
             self._fill(rest)
         if self._body is not None or self._chunks is not None:
+            self.quiet_since_s = time.monotonic()
             self._encourage(head)
 
     def _encourage(self, head: Head) -> None:

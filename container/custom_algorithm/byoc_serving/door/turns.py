@@ -102,19 +102,33 @@ class Turns:
         self._later = later
         self._waiting: deque[Waiting] = deque()
         self._is_due = False
+        self._is_last_round = False
 
     def connection(self) -> Connection:
         """Return a new connection, whose requests wait here."""
         return Connection(self._received, self.connections, self._door.most_bytes)
 
-    def close_quiet_connections(self, quiet_s: float) -> None:
-        """Close those on which nothing is answered, and nothing was for so long."""
+    def close_quiet_connections(self, quiet_s: float, receiving_s: float | None = None) -> None:
+        """Close those on which nothing is answered, and nothing was or came in for so long.
+
+        Args:
+            quiet_s: how long.
+            receiving_s: the same for a connection on which a request has begun to come in.
+        """
         now_s = monotonic()
+        longer_s = quiet_s if receiving_s is None else receiving_s
         for connection in list(self.connections):
-            if not connection.is_busy and now_s - connection.quiet_since_s >= quiet_s:
+            patience_s = longer_s if connection.is_receiving else quiet_s
+            if not connection.is_busy and now_s - connection.quiet_since_s >= patience_s:
                 connection.close()
 
+    def finish(self) -> None:
+        """From now on close each connection with its next answer."""
+        self._is_last_round = True
+
     def _received(self, connection: Connection, head: Head, body: bytes) -> None:
+        if self._is_last_round:
+            head.closes = True
         request = Request(
             body,
             head.text(b"content-type"),

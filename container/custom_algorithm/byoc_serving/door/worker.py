@@ -18,6 +18,8 @@ from byoc_serving.door.turns import Door, Turns
 
 _HEARTBEAT_S = 1.0
 _QUIET_S = 75.0  # how long a connection may say nothing
+_STALLED_S = 5.0  # how long a request that comes in may pause once the worker is to end
+_LOOK_S = 0.02
 _BACKLOG = 2048
 
 
@@ -88,10 +90,25 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         await self._finish(turns)
 
     async def _finish(self, turns: Turns) -> None:
-        give_up = time.monotonic() + self.cfg.graceful_timeout
-        while time.monotonic() < give_up:
-            turns.close_quiet_connections(0)
-            if not turns.connections:
-                return
-            self.notify()
-            await asyncio.sleep(0.02)
+        await finish(turns, self.cfg.graceful_timeout, self.notify)
+
+
+async def finish(
+    turns: Turns, patience_s: float, notify: Callable[[], None], stalled_s: float = _STALLED_S
+) -> None:
+    """Answer what has come in, and what has begun to; then close every connection.
+
+    Args:
+        turns: of a worker that accepts no more.
+        patience_s: for all of it.
+        notify: is called all the while.
+        stalled_s: how long a request that comes in may pause.
+    """
+    turns.finish()
+    give_up = time.monotonic() + patience_s
+    while time.monotonic() < give_up:
+        notify()
+        await asyncio.sleep(_LOOK_S)  # first: what lies in the sockets is read
+        turns.close_quiet_connections(0, stalled_s)
+        if not turns.connections:
+            return
