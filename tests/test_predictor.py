@@ -334,6 +334,37 @@ def test_custom_attributes_reach_user_code_and_come_back(predictor, tmp_path):
     assert got.headers["X-Amzn-SageMaker-Custom-Attributes"] == "seen"
 
 
+def test_a_model_is_ready_only_once_it_is_warm_and_not_where_that_fails(predictor, tmp_path):
+    script = """
+        def model_fn(d): return []
+        def model_warmup_fn(model):
+            model.append("warm")
+            {}
+        def predict_fn(data, model): return model
+    """
+    with predictor(tmp_path / "warm", script.format("")) as caller:
+        assert caller.invoke("[[1]]").json == ["warm"]
+    with predictor(tmp_path / "cold", script.format("raise OSError('no such row')")) as caller:
+        assert "model_warmup_fn failed: OSError: no such row" in caller.invoke("[[1]]").error["message"]
+
+
+def test_a_line_has_the_model_version_and_bodies_only_where_they_are_asked_for(predictor, tmp_path, caplog):
+    caplog.set_level("INFO", "invocation")
+    write_manifest(tmp_path / "ml" / "model")
+    for log_bodies in (False, True):
+        with predictor(tmp_path, log_bodies=log_bodies) as caller:
+            caller.invoke("41.5,2", "text/csv", Authorization="Bearer hush", Cookie="hush")
+            caller.request("GET", "/ping")
+            caller.request("GET", "/metrics")
+    plain, asked = (vars(record) for record in caplog.records if record.name == "invocation")
+    version = json.loads((tmp_path / "ml" / "model" / "manifest.json").read_text())["version"]
+    assert plain["model_version"] == version
+    assert (plain["rows"], plain["bytes_in"], plain["bytes_out"]) == (1, 6, 12)
+    assert "41.5" not in str(plain)
+    assert (asked["request_body"], asked["response_body"]) == ("41.5,2", "[[41.5,2.0]]")
+    assert "hush" not in caplog.text + str(plain) + str(asked)
+
+
 def test_metrics_tell_what_was_answered_and_what_user_code_adds(predictor, tmp_path):
     script = """
         def model_fn(d): return {}

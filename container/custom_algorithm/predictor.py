@@ -1,6 +1,7 @@
 """The Flask app: receives a request, asks the algorithm, answers. Complete under any WSGI server."""
 
 import contextlib
+import functools
 import logging
 from http import HTTPStatus
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import flask
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
+from byoc_serving.call_log import log_call
 from byoc_serving.calls import Request, Response, error_response, refusal, request_id_of
 from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
 from byoc_serving.invocation import Invocations
@@ -17,6 +19,7 @@ from byoc_serving.metrics.families import Family, Standing, families
 from byoc_serving.metrics.page import CONTENT_TYPE, page
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
 from byoc_serving.supervision.standing import families_of, memory_of
+from byoc_serving.warming import warm_up
 
 _UNREAD_AT_MOST = 256 * MEGABYTE
 
@@ -38,7 +41,10 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
         settings = settings_from(environment())
         if not logging.getLogger().handlers:  # a plain WSGI server; `serve` has its own
             log_to_stdout(settings.log_level)
-    invocations = Invocations(settings, model_dir)
+    note = functools.partial(log_call, bodies=settings.log_bodies)
+    # Under `serve` each worker warms its model up after the fork.
+    finish = (lambda model: model) if settings.run_dir else warm_up
+    invocations = Invocations(settings, model_dir, note=note, finish=finish)
     app = flask.Flask(__name__, static_folder=None)
     app.response_class = JsonByDefault
     app.config["MAX_CONTENT_LENGTH"] = settings.max_payload_bytes

@@ -25,28 +25,30 @@ def refused():
     return Call(request, 1.0, response=error_response(400, "BadRequest", "no"), ended_s=1.0015)
 
 
-def logged(call, caplog):
+def logged(call, caplog, bodies=False):
     caplog.set_level(logging.INFO, "invocation")
-    log_call(call)
+    log_call(call, bodies)
     return json.loads(JsonFormatter().format(caplog.records[-1]))
 
 
-def written(*calls):
+def written(*calls, bodies=False):
     pieces = []
-    log = CallLog(pieces.append, clock=lambda: 1_800_000_000.25)
+    log = CallLog(pieces.append, clock=lambda: 1_800_000_000.25, bodies=bodies)
     for call in calls:
         log.note(call)
     log.flush()
     return pieces
 
 
-@pytest.mark.parametrize("call", [predicted(), refused(), predicted(data="no table")])
-def test_what_is_written_directly_is_what_logging_would_write(call, caplog):
-    [piece] = written(call)
+@pytest.mark.parametrize("bodies", [False, True])
+@pytest.mark.parametrize("call", [predicted(), refused(), predicted(data="no table", model_version="v-1")])
+def test_what_is_written_directly_is_what_logging_would_write(call, bodies, caplog):
+    [piece] = written(call, bodies=bodies)
     direct = json.loads(piece)
     assert piece.endswith(b"\n")
     assert direct.pop("time") == "2027-01-15T08:00:00.250Z"
-    through_logging = logged(call, caplog)
+    through_logging = logged(call, caplog, bodies)
+    assert ("request_body" in direct) is bodies
     del through_logging["time"]
     assert direct == through_logging
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from byoc_serving.errors import AlgorithmError
 from byoc_serving.invocation import Invocations, Request
 from byoc_serving.loading import Loading
 from byoc_serving.settings import Settings
@@ -81,6 +82,17 @@ def test_samples_that_cannot_be_predicted_are_told_and_the_model_serves(warm, ca
     model, _ = warm(SUMS.replace("model.append(len(data))", "raise ValueError(3)"))
     assert "the sample rows of the model version cannot be predicted: ValueError: 3" in caplog.text
     assert model.algorithm.predict_fn
+
+
+def test_what_the_user_warms_up_with_comes_before_the_sample_rows(warm):
+    warmup = "    def model_warmup_fn(model): model.append('warm')\n"
+    model, _ = warm(SUMS + warmup)
+    assert model.model[:2] == ["warm", 8]
+
+
+def test_a_model_that_cannot_be_warmed_up_is_not_served(warm):
+    with pytest.raises(AlgorithmError, match="model_warmup_fn failed: ZeroDivisionError"):
+        warm(SUMS + "    def model_warmup_fn(model, context): 1 / 0\n")
 
 
 def request(body):

@@ -28,6 +28,7 @@ UserFunction = Callable[..., Any]
 # (aws/sagemaker-inference-toolkit, default_handler_service and transformer).
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "model_fn": ("model_dir",),
+    "model_warmup_fn": ("model",),
     "input_fn": ("body", "content_type"),
     "predict_fn": ("data", "model"),
     "output_fn": ("prediction", "accept"),
@@ -72,6 +73,7 @@ class Algorithm:
     input_fn: UserFunction | None
     output_fn: UserFunction | None
     transform_fn: UserFunction | None
+    model_warmup_fn: UserFunction | None
     needs_model_predict: bool
     wants_context: frozenset[str] = frozenset()  # which of them asked for it
 
@@ -110,6 +112,7 @@ def bind(settings: Settings) -> Algorithm:
         input_fn=found["input_fn"],
         output_fn=found["output_fn"],
         transform_fn=found["transform_fn"],
+        model_warmup_fn=found["model_warmup_fn"],
         needs_model_predict=not (found["predict_fn"] or found["transform_fn"]),
         wants_context=frozenset(wants_context),
     )
@@ -139,6 +142,23 @@ def load_model(algorithm: Algorithm, model_dir: Path) -> Any:  # noqa: ANN401 - 
             )
         log.info(f"{algorithm.name} has no predict_fn: calling the model's own predict")
     return model
+
+
+def call_warmup(algorithm: Algorithm, model: Any, model_dir: Path) -> None:  # noqa: ANN401 - as load_model
+    """Call model_warmup_fn, where there is one.
+
+    Raises:
+        AlgorithmError: it failed.
+    """
+    if algorithm.model_warmup_fn is None:
+        return
+    try:
+        algorithm.model_warmup_fn(model, Context(model_dir=str(model_dir)))
+    except BaseException as error:
+        if is_meant_for_the_process(error):
+            raise
+        why = _describe(error, algorithm.source.parent)
+        raise AlgorithmError(f"{algorithm.name}: model_warmup_fn failed: {why}.") from error
 
 
 def training_function(settings: Settings) -> UserFunction:

@@ -10,13 +10,14 @@ from byoc_serving.calls import CUSTOM_ATTRIBUTES, INFERENCE_ID, Call
 
 log = logging.getLogger("invocation")
 
+_BODY_AT_MOST = 1000
 _WHOLE_AT_MOST = 4096  # bytes that one write to a pipe keeps together (PIPE_BUF), whoever else writes to it
 
 
-def log_call(call: Call) -> None:
-    """Log a call as anything else is logged."""
+def log_call(call: Call, bodies: bool = False) -> None:
+    """Log a call as anything else is logged; with the beginnings of its bodies where they are wanted."""
     if log.isEnabledFor(logging.INFO):
-        fields = json.loads(f"{{{_fields(call)}}}")
+        fields = json.loads(f"{{{_fields(call)}{_bodies(call) if bodies else ''}}}")
         log.info(fields.pop("message"), extra=fields)
 
 
@@ -26,13 +27,16 @@ class CallLog:
     Args:
         write: takes bytes, such as os.write to stdout.
         clock: the time, in seconds since 1970.
+        bodies: whether the beginnings of bodies are wanted.
     """
 
     def __init__(
         self,
         write: Callable[[bytes], object] = lambda line: os.write(1, line),
         clock: Callable[[], float] = time.time,
+        bodies: bool = False,
     ) -> None:
+        self._bodies = bodies
         self._write = write
         self._clock = clock
         self._second = -1
@@ -48,7 +52,7 @@ class CallLog:
             self._time = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         self._lines.append(
             f'{{"time": "{self._time}.{int((now - second) * 1000):03d}Z", "level": "INFO", '
-            f'"logger": "invocation", {_fields(call)}}}\n'
+            f'"logger": "invocation", {_fields(call)}{_bodies(call) if self._bodies else ""}}}\n'
         )
 
     def flush(self) -> None:
@@ -89,6 +93,16 @@ def _fields(call: Call) -> str:
         f'"predict_ms": {(call.predicted_s - call.predicting_s) * 1000:.3f}, '
         f'"encode_ms": {(call.ended_s - call.predicted_s) * 1000:.3f}'
     )
+
+
+def _bodies(call: Call) -> str:
+    sent = call.response.body if call.response else b""
+    answer = _beginning(sent) if isinstance(sent, bytes) else "null"
+    return f', "request_body": {_beginning(call.request.body)}, "response_body": {answer}'
+
+
+def _beginning(body: bytes) -> str:
+    return json.dumps(body[:_BODY_AT_MOST].decode(errors="replace"))
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

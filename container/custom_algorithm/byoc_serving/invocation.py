@@ -56,6 +56,7 @@ class Invocations:
         model_dir: where the model is; the settings' own unless told otherwise.
         clock: seconds that only grow.
         note: is told of each call when it has its response.
+        finish: makes of a loaded model the one that is used.
 
     Attributes:
         loading: how far the model is.
@@ -69,8 +70,9 @@ class Invocations:
         model_dir: Path | None = None,
         clock: Callable[[], float] = time.perf_counter,
         note: Callable[[Call], None] = log_call,
+        finish: Callable[[LoadedModel], LoadedModel] = lambda model: model,
     ) -> None:
-        self.loading = Loading(settings, model_dir or settings.model_dir)
+        self.loading = Loading(settings, model_dir or settings.model_dir, finish)
         self.note = note
         self.meter = Meter(Table.private())
         self.in_flight = 0

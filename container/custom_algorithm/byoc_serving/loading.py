@@ -82,7 +82,13 @@ class Loading:
     state: Literal["starting", "ready", "failed"]
     reason: str
 
-    def __init__(self, settings: Settings, model_dir: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        model_dir: Path,
+        finish: Callable[[LoadedModel], LoadedModel] = lambda model: model,
+    ) -> None:
+        self._finish = finish
         self.state = "starting"
         self.reason = "The model is loading."
         self._settings = settings
@@ -123,7 +129,7 @@ class Loading:
         if self.state == "failed":
             raise NotReadyError(self.reason)
         try:
-            model = loaded_model(self._settings, self._model_dir)
+            model = self._finish(loaded_model(self._settings, self._model_dir))
         except ServingError as error:
             self.state, self.reason = "failed", str(error)
             raise

@@ -49,7 +49,11 @@ class Settings:
     batching: str = "auto"
     batch_rows: int = 1024
     batch_wait_s: float = 0.0
+    worker_memory_mb: int = 0
     log_level: int = logging.INFO
+    log_bodies: bool = False
+    metrics: str = "page"
+    metrics_namespace: str = "BYOC"
     default_accept: str = "application/json"
     max_payload_mb: int = 25
     model_version: str | None = None
@@ -104,7 +108,11 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         batching=read(d.batching, _one_of("auto", "on", "off"), "MODEL_SERVER_BATCHING"),
         batch_rows=read(d.batch_rows, _at_least_one, "MODEL_SERVER_BATCH_ROWS"),
         batch_wait_s=read(d.batch_wait_s, _milliseconds, "MODEL_SERVER_BATCH_WAIT_MS"),
+        worker_memory_mb=read(d.worker_memory_mb, _megabytes, "MODEL_SERVER_WORKER_MEMORY_MB"),
         log_level=read(d.log_level, _log_level, "SAGEMAKER_CONTAINER_LOG_LEVEL"),
+        log_bodies=read(d.log_bodies, _boolean, "MODEL_SERVER_LOG_BODIES"),
+        metrics=read(d.metrics, _one_of("page", "emf"), "MODEL_SERVER_METRICS"),
+        metrics_namespace=read(d.metrics_namespace, _namespace, "MODEL_SERVER_METRICS_NAMESPACE"),
         default_accept=read(d.default_accept, _text, "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT"),
         max_payload_mb=read(d.max_payload_mb, _megabytes, "SAGEMAKER_MAX_PAYLOAD_IN_MB"),
         model_version=read(d.model_version, _text, "MODEL_VERSION"),
@@ -193,6 +201,14 @@ def _one_of(*words: str) -> Callable[[str, str], str]:
         return value.lower()
 
     return parse
+
+
+def _namespace(name: str, value: str) -> str:
+    if not re.fullmatch(r"[\w.#/-]{1,255}", value, re.ASCII) or value.startswith("AWS/"):
+        raise SettingsError(
+            f"{name} is {value!r}. Give at most 255 letters, digits and . _ - # /, not beginning with AWS/."
+        )
+    return value
 
 
 def _boolean(name: str, value: str) -> bool:

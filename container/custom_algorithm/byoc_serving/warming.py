@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from byoc_serving.algorithm import is_meant_for_the_process
+from byoc_serving.algorithm import call_warmup, is_meant_for_the_process
 from byoc_serving.batching import FEWEST_SAMPLES, rows_are_independent
 from byoc_serving.errors import RequestError
 from byoc_serving.formats.tables import model_input
@@ -18,18 +18,29 @@ log = logging.getLogger("loading")
 
 
 def warmed(model: LoadedModel, settings: Settings, prepare: Callable[[int], None]) -> LoadedModel:
-    """Predict the sample rows once, and return the model as it is to be used from then on.
+    """Warm a model up, and return it as it is to be used from then on (AlgorithmError: it cannot be).
 
     Requests may join where their rows are independent of each other: settings say so, or the sample rows do.
-    A sample that cannot be predicted is logged, and changes nothing: requests may be of another kind.
     """
-    model = replace(model, prepare=prepare)
+    model = warm_up(replace(model, prepare=prepare))
+    joins, why = _joins(model, settings, sample_of(model))
+    log.info(f"requests are {'' if joins else 'not '}predicted together: {why}")
+    return replace(model, batch_rows=settings.batch_rows if joins else 0)
+
+
+def warm_up(model: LoadedModel) -> LoadedModel:
+    """Call model_warmup_fn, and predict the sample rows once; return the model.
+
+    A sample that cannot be predicted is logged, and changes nothing: requests may be of another kind.
+
+    Raises:
+        AlgorithmError: model_warmup_fn failed.
+    """
+    call_warmup(model.algorithm, model.model, model.model_dir)
     rows = sample_of(model)
     if rows is not None:
         _predicted(model, rows)
-    joins, why = _joins(model, settings, rows)
-    log.info(f"requests are {'' if joins else 'not '}predicted together: {why}")
-    return replace(model, batch_rows=settings.batch_rows if joins else 0)
+    return model
 
 
 def sample_of(model: LoadedModel) -> Any:  # noqa: ANN401 - as model_input

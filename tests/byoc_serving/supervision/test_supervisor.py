@@ -208,6 +208,32 @@ def test_workers_stuck_beyond_the_timeout_make_ping_503_until_they_are_replaced(
 
 
 @needs_nginx
+def test_a_worker_with_more_memory_than_it_may_have_is_replaced_and_no_request_is_lost(obeys, tmp_path):
+    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="2", MODEL_SERVER_WORKER_MEMORY_MB="300") as running:
+        running.wait_until_ready()
+        before = running.children("gunicorn")[1:]
+        answers, over = [], threading.Event()
+
+        def call():
+            while not over.is_set():
+                answers.append(running.invoke({"sleep_s": 0.01}))
+
+        callers = [threading.Thread(target=call) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        status, grown = running.invoke({"grow_mb": 400})
+        assert eventually(lambda: not alive(grown["pid"]))
+        assert eventually(lambda: len(set(running.children("gunicorn")) - set(before)) == 2)
+        over.set()
+        for caller in callers:
+            caller.join()
+        assert (status, {status for status, _ in answers}) == (200, {200})
+        page = scraped(running.request("GET", "/metrics")[1])
+        assert (page["byoc_worker_outgrown_total", None], page["byoc_requests_lost_total", None]) == (1, 0)
+        assert any("over MODEL_SERVER_WORKER_MEMORY_MB" in line["message"] for line in running.lines())
+
+
+@needs_nginx
 def test_a_killed_worker_costs_only_the_requests_it_held(obeys, tmp_path):
     with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="2") as running:
         running.wait_until_ready()

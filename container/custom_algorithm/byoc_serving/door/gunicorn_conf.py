@@ -4,6 +4,7 @@ gunicorn imports this module by name (`-c python:byoc_serving.door.gunicorn_conf
 globals; where it listens and with how many workers, the supervisor says on its command line.
 """
 
+import functools
 import logging
 import math
 import os
@@ -21,12 +22,12 @@ from byoc_serving.door.worker import DoorWorker
 from byoc_serving.errors import ServingError
 from byoc_serving.logs import logging_configuration
 from byoc_serving.metrics.meter import Meter
-from byoc_serving.metrics.table import LOST, OVERRAN, REQUESTS, RESTARTS, Table
-from byoc_serving.settings import DRAIN_S, environment, settings_from
+from byoc_serving.metrics.table import LOST, OUTGREW, OVERRAN, REQUESTS, RESTARTS, Table
+from byoc_serving.settings import DRAIN_S, MEGABYTE, environment, settings_from
 from byoc_serving.supervision.cores import available_cores
 from byoc_serving.supervision.nginx import worker_socket
 from byoc_serving.supervision.scoreboard import Score, Scoreboard
-from byoc_serving.supervision.standing import table_of_master, table_of_worker
+from byoc_serving.supervision.standing import memory_of, table_of_master, table_of_worker
 from byoc_serving.threads import LibraryThreads
 from byoc_serving.versions.manifest import verify_model
 from byoc_serving.warming import warmed
@@ -95,7 +96,7 @@ def post_worker_init(worker: DoorWorker) -> None:
     app = worker.wsgi
     invocations = app.extensions["invocations"]
     invocations.meter = Meter(Table.kept(table_of_worker(_run_dir, worker.number)))
-    calls = CallLog() if _settings.log_level <= logging.INFO else None
+    calls = CallLog(bodies=_settings.log_bodies) if _settings.log_level <= logging.INFO else None
     invocations.note = calls.note if calls else lambda _call: None
     threads = LibraryThreads(_threads, lambda: _cores - _scoreboard.at_work(besides=worker.number))
     try:
@@ -126,8 +127,22 @@ def post_worker_init(worker: DoorWorker) -> None:
         _scoreboard.tell_supervisor()
 
     worker.is_ready = is_ready
+    worker.has_outgrown = functools.partial(_has_outgrown, invocations.meter.table)
     if isinstance(worker.sockets[0], UnixSocket):  # nginx stands before us
         worker.own_socket = worker_socket(_run_dir, worker.number)
+
+
+def _has_outgrown(table: Table) -> bool:
+    bound, memory = _settings.worker_memory_mb * MEGABYTE, memory_of() if _settings.worker_memory_mb else 0
+    if memory <= bound:
+        return False
+    table.numbers[OUTGREW] += 1.0
+    log.warning(
+        f"a worker has {memory // MEGABYTE} MB, over MODEL_SERVER_WORKER_MEMORY_MB: it finishes what it has, "
+        "and another takes its place",
+        extra={"memory_bytes": memory},
+    )
+    return True
 
 
 def worker_abort(worker: DoorWorker) -> None:

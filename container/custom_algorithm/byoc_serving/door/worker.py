@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import uvloop
@@ -20,6 +20,7 @@ _HEARTBEAT_S = 1.0
 _QUIET_S = 75.0  # how long a connection may say nothing
 _STALLED_S = 5.0  # how long a request that comes in may pause once the worker is to end
 _LOOK_S = 0.02
+_HAND_OVER_S = 1.0
 _BACKLOG = 2048
 
 
@@ -31,6 +32,7 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         own_socket: listened at beside gunicorn's socket, so that nginx can choose among the workers.
         door: what stands behind its requests.
         is_ready: is called when requests are taken.
+        has_outgrown: says whether this process has more memory than it may; another then takes its place.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -38,6 +40,7 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     own_socket: Path | None = None
     door: Door
     is_ready: Callable[[], None]
+    has_outgrown: Callable[[], bool]
 
     def init_process(self) -> None:
         """Make the loop, then do as every worker does."""
@@ -81,20 +84,34 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         while self.alive and self.ppid == os.getppid():
             self.notify()
             turns.close_quiet_connections(_QUIET_S)
+            if self.has_outgrown():
+                await self._hand_over(turns, servers)
+                return
             try:
                 await asyncio.wait_for(self._stopping.wait(), _HEARTBEAT_S)
             except TimeoutError:
                 continue
         for server in servers:
             server.close()
-        await self._finish(turns)
-
-    async def _finish(self, turns: Turns) -> None:
         await finish(turns, self.cfg.graceful_timeout, self.notify)
+
+    async def _hand_over(self, turns: Turns, servers: Sequence[asyncio.Server]) -> None:
+        """End while nginx goes on: it shall lose no request by that, as it repeats none."""
+        if self.own_socket:
+            self.own_socket.unlink(missing_ok=True)  # nginx then takes another worker's
+        turns.finish()
+        await asyncio.sleep(_HAND_OVER_S)  # who has connected before is accepted
+        for server in servers:
+            server.close()
+        await finish(turns, self.cfg.graceful_timeout, self.notify, idle_s=_HAND_OVER_S)
 
 
 async def finish(
-    turns: Turns, patience_s: float, notify: Callable[[], None], stalled_s: float = _STALLED_S
+    turns: Turns,
+    patience_s: float,
+    notify: Callable[[], None],
+    stalled_s: float = _STALLED_S,
+    idle_s: float = 0.0,
 ) -> None:
     """Answer what has come in, and what has begun to; then close every connection.
 
@@ -103,12 +120,13 @@ async def finish(
         patience_s: for all of it.
         notify: is called all the while.
         stalled_s: how long a request that comes in may pause.
+        idle_s: how long a connection without a request stays, for one that is on its way.
     """
     turns.finish()
     give_up = time.monotonic() + patience_s
     while time.monotonic() < give_up:
         notify()
         await asyncio.sleep(_LOOK_S)  # first: what lies in the sockets is read
-        turns.close_quiet_connections(0, stalled_s)
+        turns.close_quiet_connections(idle_s, stalled_s)
         if not turns.connections:
             return
