@@ -96,11 +96,12 @@ def test_only_algorithm_imports_by_name_and_only_settings_reads_the_environment(
 
 
 @pytest.mark.parametrize("path", python_files(IMAGE / "apps"), ids=lambda path: path.name)
-def test_apps_uses_only_the_librarys_errors_and_model_versions(path):
+def test_apps_uses_only_the_librarys_errors_model_versions_and_test_client(path):
     ours = {name for name in imports_of(path) if name.startswith("byoc_serving.")}
     assert {".".join(name.split(".")[:2]) for name in ours} <= {
         "byoc_serving.errors",
         "byoc_serving.model_version",
+        "byoc_serving.testing",
     }
 
 
