@@ -386,12 +386,17 @@ def test_metrics_tell_what_was_answered_and_what_user_code_adds(predictor, tmp_p
 
 
 @contextlib.contextmanager
-def plain_gunicorn(folder, script, *options):
+def plain_gunicorn(folder, script, *options, **variables):
     """Run `gunicorn wsgi:app` without serve, in a copy of the image's program with other apps/."""
     program = program_with(apps_with(folder, script), folder / "program")
     caller = Caller(free_port())
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{caller.port}", *options, "wsgi:app"]
-    environ = {**os.environ, "SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1"}
+    environ = {
+        **os.environ,
+        "SAGEMAKER_BASE_DIR": str(folder),
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1",
+        **variables,
+    }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "--no-control-socket"], cwd=program, env=environ, stdout=log, stderr=log
@@ -414,14 +419,16 @@ def logged_lines(folder):
 
 
 def test_under_gunicorn_alone_the_app_is_complete(tmp_path):
-    with plain_gunicorn(tmp_path, ECHO, "--workers", "2") as caller:
+    with plain_gunicorn(tmp_path, ECHO, "--workers", "2", MODEL_SERVER_METRICS="emf") as caller:
         assert caller.invoke("1,2\n", "text/csv").body == b"[[1.0,2.0]]"
         assert caller.invoke(b"1" * (MEGABYTE + 1), "text/csv").status == 413
         over = caller.stream(pieces(2 * MEGABYTE))
         assert (over.status, over.error["code"]) == (413, "PayloadTooLarge")
         assert caller.request("GET", "/x").error["code"] == "NotFound"
-    statuses = [line["status"] for line in logged_lines(tmp_path) if line["logger"] == "invocation"]
+    statuses = [line["status"] for line in logged_lines(tmp_path) if line.get("logger") == "invocation"]
     assert statuses == [200]
+    reports = [line for line in logged_lines(tmp_path) if "_aws" in line]
+    assert sum(report.get("byoc_requests_total_2xx", 0) for report in reports) == 1
 
 
 def test_an_overdue_request_still_ends_gunicorns_worker_and_an_exit_of_its_own_does_not(tmp_path):

@@ -1,8 +1,11 @@
 """The Flask app: receives a request, asks the algorithm, answers. Complete under any WSGI server."""
 
+import atexit
 import contextlib
 import functools
 import logging
+import os
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 
@@ -10,11 +13,12 @@ import flask
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from byoc_serving.call_log import log_call
-from byoc_serving.calls import Request, Response, error_response, refusal, request_id_of
+from byoc_serving.calls import Call, Request, Response, error_response, refusal, request_id_of
 from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
 from byoc_serving.invocation import Invocations
 from byoc_serving.logs import log_to_stdout
 from byoc_serving.messages import too_large_message
+from byoc_serving.metrics.emf import Reports
 from byoc_serving.metrics.families import Family, Standing, families
 from byoc_serving.metrics.page import CONTENT_TYPE, page
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
@@ -49,6 +53,8 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
     app.response_class = JsonByDefault
     app.config["MAX_CONTENT_LENGTH"] = settings.max_payload_bytes
     app.extensions["invocations"] = invocations
+    if settings.metrics == "emf" and not settings.run_dir:
+        report_calls(invocations, lambda: _families(settings, invocations), settings.metrics_namespace)
 
     @app.route("/ping", methods=["GET", "POST"])
     def ping() -> flask.Response:
@@ -76,6 +82,20 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
 
     app.extensions["invoke"] = invoke  # by which byoc_serving.door sees that it is still this one
     return app
+
+
+def report_calls(invocations: Invocations, gather: Callable[[], Sequence[Family]], namespace: str) -> Reports:
+    """Report from this process alone: with a call where a minute has passed, and at the end."""
+    reports = Reports(gather, namespace, lambda line: os.write(1, line))
+    note = invocations.note
+
+    def note_and_report(call: Call) -> None:
+        note(call)
+        reports.tick()
+
+    invocations.note = note_and_report
+    atexit.register(reports.report)
+    return reports
 
 
 def _families(settings: Settings, invocations: Invocations) -> list[Family]:

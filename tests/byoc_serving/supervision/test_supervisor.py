@@ -184,7 +184,8 @@ def test_a_load_longer_than_the_timeout_of_a_request_is_let_finish(tmp_path):
 
 @needs_nginx
 def test_workers_stuck_beyond_the_timeout_make_ping_503_until_they_are_replaced(obeys, tmp_path):
-    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="1", MODEL_SERVER_TIMEOUT="2") as running:
+    variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_TIMEOUT": "2", "MODEL_SERVER_METRICS": "emf"}
+    with serve(obeys, tmp_path, **variables) as running:
         running.wait_until_ready()
         statuses = []
         caller = threading.Thread(target=lambda: statuses.append(running.invoke({"sleep_s": 60})[0]))
@@ -205,6 +206,9 @@ def test_workers_stuck_beyond_the_timeout_make_ping_503_until_they_are_replaced(
             "worker_timeouts": 1,
         }
         assert page["byoc_requests_total", 'status="5xx"'] == page["byoc_requests_total", 'status="2xx"'] == 1
+        running.stop()
+        [report] = [line for line in running.lines() if "_aws" in line]
+        assert (report["byoc_requests_total_2xx"], report["byoc_requests_lost_total"]) == (1, 1)
 
 
 @needs_nginx

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import os
 import re
 import selectors
@@ -27,6 +28,7 @@ from types import FrameType
 
 from byoc_serving.errors import ServingError, SettingsError
 from byoc_serving.logs import log_to_stdout
+from byoc_serving.metrics.emf import Reports
 from byoc_serving.metrics.page import CONTENT_TYPE, page
 from byoc_serving.settings import (
     DRAIN_S,
@@ -89,6 +91,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._children: list[Child] = []
         self._stop_signal: signal.Signals | None = None
+        self._reports = _reports(settings, run_dir)
         self._was_ready = False
         self._final_health: Health | None = None  # what /ping says from now on, whatever the workers do
 
@@ -193,9 +196,13 @@ class Supervisor:
     def _attend(self, deadline_s: float | None) -> None:
         """Answer pings and collect ended children, until something may have changed or time is up."""
         timeout_s = None if deadline_s is None else max(0.0, deadline_s - time.monotonic())
+        if self._reports:
+            timeout_s = min(self._reports.wait_s, math.inf if timeout_s is None else timeout_s)
         for key, _ in self._selector.select(timeout_s):
             key.data()
         reap(self._children)
+        if self._reports:
+            self._reports.tick()
 
     def _fail(self, reason: str, status: int) -> int:
         """Say why on /ping for a moment, end what is left; the reason is the last line of the log."""
@@ -205,6 +212,7 @@ class Supervisor:
         for child in self._children:
             child.signal_all(signal.SIGKILL)
         self._attend_until(lambda: all(child.ended for child in self._children), time.monotonic() + LINGER_S)
+        self._report()
         log.error(reason)
         return status
 
@@ -223,8 +231,13 @@ class Supervisor:
             self._attend_until(lambda child=child: child.ended, deadline_s)  # type: ignore[misc]
         for request in self._in_flight():
             log.error("given up: not answered in time", extra=request.ids)
+        self._report()
         log.info("stopped")
         return 0
+
+    def _report(self) -> None:
+        if self._reports:
+            self._reports.report()
 
     def _in_flight(self) -> list[InFlight]:
         return [request for score in self._scoreboard.scores() for request in score.in_flight]
@@ -232,6 +245,12 @@ class Supervisor:
     def _attend_until(self, condition: Callable[[], bool], deadline_s: float) -> None:
         while not condition() and time.monotonic() < deadline_s:
             self._attend(deadline_s)
+
+
+def _reports(settings: Settings, run_dir: Path) -> Reports | None:
+    if settings.metrics != "emf":
+        return None
+    return Reports(lambda: families_of(run_dir), settings.metrics_namespace, lambda line: os.write(1, line))
 
 
 def _ping(now: Health) -> bytes:
