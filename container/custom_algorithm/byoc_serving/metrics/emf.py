@@ -1,7 +1,7 @@
 """CloudWatch's embedded metric format: what was counted since the last time, for CloudWatch Logs to read.
 
-The form is that of AWS's specification; a distribution is written as AWS's own exporter does it, by the middles
-of its buckets (open-telemetry's awsemfexporter, cWMetricHistogram).
+The form is that of AWS's specification; a distribution is written as AWS's own exporter writes it, by the
+middles of its buckets (open-telemetry's awsemfexporter, cWMetricHistogram).
 """
 
 import json

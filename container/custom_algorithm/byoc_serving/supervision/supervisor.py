@@ -25,11 +25,10 @@ from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from byoc_serving.errors import ServingError, SettingsError
 from byoc_serving.logs import log_to_stdout
-from byoc_serving.metrics.emf import Reports
-from byoc_serving.metrics.page import CONTENT_TYPE, page
 from byoc_serving.settings import (
     DRAIN_S,
     RUN_DIR_VARIABLE,
@@ -41,7 +40,9 @@ from byoc_serving.supervision.cores import available_cores, share_cores, thread_
 from byoc_serving.supervision.health import Health, State, health
 from byoc_serving.supervision.nginx import find_nginx, write_configuration
 from byoc_serving.supervision.scoreboard import InFlight, Scoreboard
-from byoc_serving.supervision.standing import families_of
+
+if TYPE_CHECKING:
+    from byoc_serving.metrics.emf import Reports
 
 log = logging.getLogger("serve")
 
@@ -247,9 +248,12 @@ class Supervisor:
             self._attend(deadline_s)
 
 
-def _reports(settings: Settings, run_dir: Path) -> Reports | None:
+def _reports(settings: Settings, run_dir: Path) -> "Reports | None":
     if settings.metrics != "emf":
         return None
+    from byoc_serving.metrics.emf import Reports
+    from byoc_serving.supervision.standing import families_of
+
     return Reports(lambda: families_of(run_dir), settings.metrics_namespace, lambda line: os.write(1, line))
 
 
@@ -259,6 +263,10 @@ def _ping(now: Health) -> bytes:
 
 
 def _metrics(run_dir: Path) -> bytes:
+    # Not sooner: what tells metrics would take a tenth of the time that there is to start listening.
+    from byoc_serving.metrics.page import CONTENT_TYPE, page
+    from byoc_serving.supervision.standing import families_of
+
     return _http(HTTPStatus.OK, CONTENT_TYPE, page(families_of(run_dir)))
 
 
