@@ -62,6 +62,7 @@ def test_the_library_imports_neither_the_programs_nor_apps(path):
         ("versions", {"errors", "settings", "stopping"}),
         ("metrics", {"calls"}),
         ("supervision", {"errors", "logs", "messages", "metrics", "settings", "versions"}),
+        ("model_files", {"errors", "formats", "remedies", "settings", "versions"}),
         # What serves: it stands above all the others, and only gunicorn, by name, above it.
         (
             "door",

@@ -7,7 +7,14 @@ from types import ModuleType
 
 import pytest
 
-from byoc_serving.algorithm import Context, bind, is_meant_for_the_process, load_model, training_function
+from byoc_serving.algorithm import (
+    Context,
+    bind,
+    is_meant_for_the_process,
+    load_model,
+    own_predictor,
+    training_function,
+)
 from byoc_serving.errors import AlgorithmError
 from byoc_serving.settings import Settings
 from byoc_serving.stopping import StoppedError
@@ -67,7 +74,6 @@ def test_the_context_answers_as_that_of_aws_containers():
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("def predict_fn(data, model): pass\n", r"apps/inference\.py has no model_fn\(model_dir\)"),
         ("model_fn = 3\n", r"model_fn is a int\. Make it a function"),
         ("def model_fn(): pass\n", r"model_fn\(\) cannot be called with \(model_dir\)"),
         ("def model_fn(model_dir:\n", r"apps/inference\.py cannot be imported: SyntaxError: .*line 1"),
@@ -187,13 +193,13 @@ def test_without_predict_fn_the_models_own_predict_is_called(apps):
         "class Model:\n    def predict(self, data): return [x + 1 for x in data]\n"
         "def model_fn(model_dir): return Model()\n",
     )
-    assert algorithm.predict_fn([1], load_model(algorithm, apps), CONTEXT) == [2]
+    assert own_predictor(algorithm, load_model(algorithm, apps)).predict([1]) == [2]
 
 
 def test_without_predict_fn_a_model_that_cannot_predict_is_refused(apps):
     algorithm = bound(apps, "def model_fn(model_dir): return {}\n")
     with pytest.raises(AlgorithmError, match=r"no predict_fn\(data, model\), and the dict that model_fn"):
-        load_model(algorithm, apps)
+        own_predictor(algorithm, load_model(algorithm, apps))
 
 
 def test_sagemaker_program_names_another_script(apps):

@@ -14,9 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from byoc_serving.errors import AlgorithmError
+from byoc_serving.errors import AlgorithmError, ModelFileError
 from byoc_serving.metrics.own import OwnMetrics
 from byoc_serving.metrics.table import Table
+from byoc_serving.model_files.kinds import predictor_of
+from byoc_serving.model_files.load import load_model_file
+from byoc_serving.model_files.predictor import Predictor
+from byoc_serving.remedies import listing, remedy_of
 from byoc_serving.settings import Settings
 from byoc_serving.stopping import StoppedError
 
@@ -84,21 +88,20 @@ class Algorithm:
 
 
 def bind(settings: Settings) -> Algorithm:
-    """Import apps/'s inference script and return its functions.
+    """Import apps/'s inference script, where it has one, and return its functions.
+
+    Where it has no model_fn, the one model file is loaded by its own library.
 
     Raises:
-        AlgorithmError: the script is missing, cannot be imported, lacks a required function, or has one
-            with other parameters than SageMaker's convention gives it.
+        AlgorithmError: a script that was asked for by name is missing, it cannot be imported, or has a
+            function with other parameters than SageMaker's convention gives it.
     """
     source = settings.apps_dir / settings.program
-    module = _import_script(source)
+    is_optional = settings.program == Settings.program
+    module = None if is_optional and not source.exists() else _import_script(source)
     name = _name(source)
     wants_context: set[str] = set()
     found = {fn: _bind_function(module, fn, name, wants_context) for fn in _ARGUMENTS}
-    if found["model_fn"] is None:
-        raise AlgorithmError(
-            f"{name} has no model_fn(model_dir). Define it: it loads the model and returns it."
-        )
     beside = [fn for fn in ("input_fn", "predict_fn", "output_fn") if found[fn]]
     if found["transform_fn"] and beside:
         raise AlgorithmError(
@@ -107,7 +110,7 @@ def bind(settings: Settings) -> Algorithm:
         )
     return Algorithm(
         source=source,
-        model_fn=found["model_fn"],
+        model_fn=found["model_fn"] or _by_its_library(settings, name, module is not None),
         predict_fn=found["predict_fn"] or _predict_by_the_model,
         input_fn=found["input_fn"],
         output_fn=found["output_fn"],
@@ -122,26 +125,37 @@ def load_model(algorithm: Algorithm, model_dir: Path) -> Any:  # noqa: ANN401 - 
     """Return what model_fn makes of the model directory.
 
     Raises:
-        AlgorithmError: model_fn failed (the message lists the files that it found there), or there is no
-            predict_fn and the model has no predict of its own.
+        AlgorithmError: model_fn failed (the message lists the files that it found there).
     """
     try:
-        model = algorithm.model_fn(str(model_dir), Context(model_dir=str(model_dir)))
+        return algorithm.model_fn(str(model_dir), Context(model_dir=str(model_dir)))
+    except ModelFileError:
+        raise
     except BaseException as error:
         if is_meant_for_the_process(error):
             raise
         raise AlgorithmError(
             f"{algorithm.name}: model_fn failed: {_describe(error, algorithm.source.parent)}. "
-            f"{model_dir} holds {_listing(model_dir)}."
+            f"{model_dir} holds {listing(model_dir)}."
         ) from error
-    if algorithm.needs_model_predict:
-        if not callable(getattr(model, "predict", None)):
-            raise AlgorithmError(
-                f"{algorithm.name} has no predict_fn(data, model), and the {type(model).__name__} that "
-                "model_fn returned has no predict method to call instead. Define predict_fn."
-            )
-        log.info(f"{algorithm.name} has no predict_fn: calling the model's own predict")
-    return model
+
+
+def own_predictor(algorithm: Algorithm, model: Any) -> Predictor | None:  # noqa: ANN401
+    """Return what predicts with the model where apps/ has no predict_fn and needs one.
+
+    Raises:
+        AlgorithmError: the model has no predict of its own.
+    """
+    if not algorithm.needs_model_predict:
+        return None
+    found = predictor_of(model)
+    if found is None:
+        raise AlgorithmError(
+            f"{algorithm.name} has no predict_fn(data, model), and the {type(model).__name__} that "
+            "model_fn returned has no predict method to call instead. Define predict_fn."
+        )
+    log.info(f"{algorithm.name} has no predict_fn: calling the model's own predict")
+    return found
 
 
 def call_warmup(algorithm: Algorithm, model: Any, model_dir: Path) -> None:  # noqa: ANN401 - as load_model
@@ -206,6 +220,18 @@ def _predict_by_the_model(data: Any, model: Any, _context: Context) -> Any:  # n
     return model.predict(data)
 
 
+def _by_its_library(settings: Settings, script: str, there: bool) -> UserFunction:
+    """Return the model_fn of an apps/ that has none; its modules can be imported all the same."""
+    why = f"{script} has no model_fn(model_dir)" if there else f"{script} is missing"
+
+    def model_fn(model_dir: str, _context: Context) -> Any:  # noqa: ANN401
+        if settings.apps_dir.is_dir():
+            _put_first_on_path(settings.apps_dir)  # a pickle names the modules that it needs
+        return load_model_file(Path(model_dir), settings, why)
+
+    return model_fn
+
+
 def _import_script(source: Path) -> ModuleType:
     """Import a script under its own bare name, as `python script.py` and its pickles know it."""
     name = _name(source)
@@ -248,7 +274,7 @@ def _stands_in_the_way(module: ModuleType, apps_dir: Path) -> bool:
 
 
 def _bind_function(
-    module: ModuleType, name: str, script: str, wants_context: set[str]
+    module: ModuleType | None, name: str, script: str, wants_context: set[str]
 ) -> UserFunction | None:
     """Return the script's function so that it takes the context last, or None where it has none.
 
@@ -301,25 +327,4 @@ def _describe(error: BaseException, apps_dir: Path) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         where = ""  # its own text names file and line
     text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    return f"{text}{where}{_remedy(error)}"
-
-
-def _remedy(error: BaseException) -> str:
-    """Say what to do about what the image lacks."""
-    if isinstance(error, ModuleNotFoundError):
-        return ". Name its package in apps/requirements.txt"
-    if isinstance(error, (ImportError, OSError)) and ".so" in str(error):
-        return ". Name the Debian package that has this library in apps/apt.txt, such as libgomp1"
-    return ""
-
-
-def _listing(model_dir: Path, most: int = 10) -> str:
-    """Name the files of a model directory with their sizes, for the error of a model that does not load."""
-    if not model_dir.is_dir():
-        return "nothing: there is no such directory"
-    files = sorted(file for file in model_dir.rglob("*") if file.is_file())
-    if not files:
-        return "no file"
-    named = [f"{file.relative_to(model_dir)} ({file.stat().st_size} bytes)" for file in files[:most]]
-    more = f" and {len(files) - most} more" if len(files) > most else ""
-    return ", ".join(named) + more
+    return f"{text}{where}{remedy_of(error)}"

@@ -15,6 +15,10 @@ class AlgorithmError(ServingError):
     """apps/ cannot be used: a file or function is missing, an import or model_fn failed."""
 
 
+class ModelFileError(AlgorithmError):
+    """A model file cannot be served without code: there is none, or several, or its library is missing."""
+
+
 class ModelVersionError(ServingError):
     """A model version is not what its manifest says, or its manifest is not what was promised (bad data)."""
 

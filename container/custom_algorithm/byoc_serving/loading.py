@@ -3,11 +3,18 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from byoc_serving.algorithm import Algorithm, Context, bind, is_meant_for_the_process, load_model
+from byoc_serving.algorithm import (
+    Algorithm,
+    Context,
+    bind,
+    is_meant_for_the_process,
+    load_model,
+    own_predictor,
+)
 from byoc_serving.errors import AlgorithmError, NotReadyError, ServingError, SettingsError
 from byoc_serving.formats.codecs import ENCODERS
 from byoc_serving.settings import Settings
@@ -59,11 +66,17 @@ def loaded_model(settings: Settings, model_dir: Path) -> LoadedModel:
             f"Give one of {', '.join(ENCODERS)}, or define output_fn in {algorithm.name}."
         )
     manifest = read_manifest(model_dir)
+    model = load_model(algorithm, model_dir)
+    n_features = manifest.n_features if manifest else None
+    if predictor := own_predictor(algorithm, model):
+        predict = predictor.predict
+        algorithm = replace(algorithm, predict_fn=lambda data, _model, _context: predict(data))
+        n_features = predictor.n_features if n_features is None else n_features
     return LoadedModel(
         algorithm=algorithm,
-        model=load_model(algorithm, model_dir),
+        model=model,
         model_dir=model_dir,
-        n_features=manifest.n_features if manifest else None,
+        n_features=n_features,
         allow_nan=manifest.allow_nan if manifest else True,
         name=manifest.name if manifest else None,
         version=manifest.version if manifest else None,

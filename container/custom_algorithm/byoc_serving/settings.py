@@ -61,6 +61,9 @@ class Settings:
     manifest_required: bool = False
     multi_model: bool = False
     run_dir: Path | None = None
+    unpickle: bool = False
+    trusted_types: tuple[str, ...] = ()
+    library_threads: int | None = None
 
     @property
     def model_dir(self) -> Path:
@@ -120,6 +123,9 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         manifest_required=read(d.manifest_required, _boolean, "MODEL_MANIFEST_REQUIRED"),
         multi_model=read(d.multi_model, _boolean, "SAGEMAKER_MULTI_MODEL"),
         run_dir=read(d.run_dir, _path, RUN_DIR_VARIABLE),
+        unpickle=read(d.unpickle, _boolean, "MODEL_SERVER_UNPICKLE"),
+        trusted_types=read(d.trusted_types, _types, "MODEL_SERVER_TRUSTED_TYPES"),
+        library_threads=read(d.library_threads, _threads, "OMP_NUM_THREADS"),
     )
 
 
@@ -218,6 +224,20 @@ def _boolean(name: str, value: str) -> bool:
         case "false" | "0" | "no" | "off":
             return False
     raise SettingsError(f"{name} is {value!r}. Give true or false.")
+
+
+def _types(name: str, value: str) -> tuple[str, ...]:
+    types = tuple(part.strip() for part in value.split(","))
+    if wrong := [part for part in types if not all(word.isidentifier() for word in part.split("."))]:
+        raise SettingsError(
+            f"{name} has {wrong[0]!r}. Give types by their full names, with commas between, such as "
+            "xgboost.core.Booster,xgboost.sklearn.XGBClassifier."
+        )
+    return types
+
+
+def _threads(name: str, value: str) -> int:
+    return _at_least_one(name, value.partition(",")[0])  # OpenMP takes one for each level of nesting
 
 
 def _log_level(name: str, value: str) -> int:
