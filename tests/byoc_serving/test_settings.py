@@ -38,6 +38,9 @@ def test_an_empty_environment_gives_the_contract_of_sagemaker():
         ("MODEL_VERSION", "s3://b/m/1/", "model_version", "s3://b/m/1/"),
         ("MODEL_MANIFEST_SHA256", "AB" * 32, "manifest_sha256", "ab" * 32),
         ("MODEL_MANIFEST_REQUIRED", "1", "manifest_required", True),
+        ("MODEL_SERVER_UNPICKLE", "true", "unpickle", True),
+        ("MODEL_SERVER_TRUSTED_TYPES", "a.B, c.d.E", "trusted_types", ("a.B", "c.d.E")),
+        ("OMP_NUM_THREADS", "3,1", "library_threads", 3),
     ],
 )
 def test_each_variable_sets_its_field(name, value, field, expected):
@@ -67,6 +70,8 @@ def test_an_empty_variable_counts_as_unset():
         ("SAGEMAKER_CONTAINER_LOG_LEVEL", "LOUD"),
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-5"),
         ("MODEL_MANIFEST_SHA256", "1234"),
+        ("MODEL_SERVER_TRUSTED_TYPES", "all types"),
+        ("OMP_NUM_THREADS", "0"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable(name, value):

@@ -230,8 +230,8 @@ def _types(name: str, value: str) -> tuple[str, ...]:
     types = tuple(part.strip() for part in value.split(","))
     if wrong := [part for part in types if not all(word.isidentifier() for word in part.split("."))]:
         raise SettingsError(
-            f"{name} has {wrong[0]!r}. Give types by their full names, with commas between, such as "
-            "xgboost.core.Booster,xgboost.sklearn.XGBClassifier."
+            f"{name} is {value!r}, and {wrong[0]!r} is no type. Give types by their full "
+            "names, with commas between, such as xgboost.core.Booster,xgboost.sklearn.XGBClassifier."
         )
     return types
 

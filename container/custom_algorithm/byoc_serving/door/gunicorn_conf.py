@@ -41,7 +41,7 @@ _run_dir = _settings.run_dir
 _scoreboard = Scoreboard(_run_dir, supervisor_pid=os.getppid())
 _counted = table_of_master(_run_dir).numbers
 _cores = max(1, int(available_cores()))
-_threads = int(environment().get("OMP_NUM_THREADS") or 1)
+_threads = _settings.library_threads or 1
 
 worker_class = "byoc_serving.door.worker.DoorWorker"
 worker_tmp_dir = str(_run_dir)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from byoc_serving.errors import ModelFileError
-from byoc_serving.model_files.kinds import KINDS, Kind, kind_of
+from byoc_serving.model_files.kinds import Kind, kind_of
 from byoc_serving.remedies import listing, remedy_of
 from byoc_serving.settings import Settings
 from byoc_serving.versions.paths import MANIFEST_NAME
@@ -56,10 +56,9 @@ def _only_one(model_dir: Path, why: str) -> tuple[Path, Kind]:
             f"{why}, and {model_dir} holds {len(found)} model files: {named}. Leave the one that is to be "
             "served, or define model_fn(model_dir) in apps/inference.py."
         )
-    kinds = ", ".join(kind.name for kind in KINDS)
     raise ModelFileError(
         f"{why}, and {model_dir} holds {listing(model_dir)}. Define model_fn(model_dir) there: it loads the "
-        f"model and returns it. Without it, one file of {kinds} is served."
+        "model and returns it. Without it, one file is served: LightGBM text, XGBoost JSON, UBJ, ONNX, skops."
     )
 
 
