@@ -6,14 +6,14 @@ import re
 import stat
 import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
 from byoc.check.ignored import ignored_by
 from byoc.check.verdict import CannotTestError
-from byoc.runtime.build import build_of
+from byoc.runtime.build import build_of, unreadable
 from byoc.runtime.images import DockerImage, Folder, Image
 from byoc.runtime.words import candidates
 
@@ -126,7 +126,8 @@ def files_of(image: Image) -> Files:
     """Return the files of an image.
 
     Raises:
-        CannotTestError: the engine does not hand them over.
+        CannotTestError: the engine does not hand them over, or a folder's cannot be read.
+        ProgramError: a folder, or its Dockerfile, cannot be read.
     """
     if isinstance(image, DockerImage):
         return Files({entry.path: entry for entry in _exported(image.reference)}, is_whole=True)
@@ -138,20 +139,40 @@ def _brought(folder: Folder) -> Iterator[Entry]:
     root = folder.folder.resolve()
     build = build_of(root)
     context = build.context or root
-    is_ignored = ignored_by(context) if build.context else lambda _path: False
+    is_ignored = _ignored_by(context) if build.context else lambda _path: False
     for target, inside in (build.copied if build.context else build.files).items():
         base = root / inside
-        for path in _tree(base):
-            if not is_ignored(path.relative_to(context).as_posix()):
+        for path in _tree(base, lambda path: is_ignored(path.relative_to(context).as_posix())):
+            try:
                 yield _entry(path, posixpath.normpath(posixpath.join(target, path.relative_to(base))))
+            except FileNotFoundError:  # it has gone meanwhile
+                continue
+            except OSError as error:
+                raise CannotTestError(str(unreadable(path, error))) from error
 
 
-def _tree(base: Path) -> Iterator[Path]:
-    """Yield a path, and everything below it where it is a folder."""
-    yield base
-    for here, folders, names in os.walk(base):
+def _ignored_by(context: Path) -> Callable[[str], bool]:
+    try:
+        return ignored_by(context)
+    except OSError as error:
+        raise CannotTestError(str(unreadable(context, error))) from error
+
+
+def _tree(base: Path, is_ignored: Callable[[Path], bool]) -> Iterator[Path]:
+    """Yield a path, and everything below it where it is a folder, that is not to be ignored."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError) and not is_ignored(
+            Path(error.filename)
+        ):
+            raise CannotTestError(str(unreadable(base, error))) from error
+
+    if not is_ignored(base):
+        yield base
+    for here, folders, names in os.walk(base, onerror=refuse):
         folders[:] = sorted(set(folders) - _PASSED_OVER)
-        yield from (Path(here, name) for name in sorted((*folders, *names)))
+        found = (Path(here, name) for name in sorted((*folders, *names)))
+        yield from (path for path in found if not is_ignored(path))
 
 
 def _entry(file: Path, path: str) -> Entry:
@@ -159,7 +180,7 @@ def _entry(file: Path, path: str) -> Entry:
     if stat.S_ISLNK(found.st_mode):
         return Entry(path, found.st_mode, link=str(file.readlink()))
     content = b""
-    if stat.S_ISREG(found.st_mode) and os.access(file, os.R_OK):
+    if stat.S_ISREG(found.st_mode):
         with file.open("rb") as opened:
             content = opened.read(_WHOLE if found.st_size <= _WHOLE else _HEAD)
     return Entry(path, found.st_mode, found.st_size, content=content)

@@ -21,10 +21,12 @@ beside the old one, so that no step covers what another one takes.
 import contextlib
 import ctypes
 import fcntl
+import functools
 import json
 import os
 import signal
 import socket
+import stat
 import struct
 import sys
 from collections.abc import Sequence
@@ -46,13 +48,19 @@ NOT_FOUND = 127
 BACKLOG = 128
 
 
+@functools.cache
+def library() -> ctypes.CDLL:
+    """Return the C library."""
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def system_call(name: str, *arguments: object) -> None:
     """Make a system call of the C library.
 
     Raises:
         OSError: it was refused.
     """
-    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments) != 0:
+    if getattr(library(), name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
 
@@ -103,13 +111,13 @@ def below(root: Path, path: str) -> Path:
 
 def show(source: Path, target: Path, read_only: bool) -> None:
     """Let a folder or file be seen at another path; a link is made anew."""
-    if source.is_symlink():
+    mode = source.lstat().st_mode
+    if stat.S_ISLNK(mode):
         target.symlink_to(source.readlink())
         return
-    if source.is_dir():
+    if stat.S_ISDIR(mode):
         target.mkdir(parents=True, exist_ok=True)
     elif not target.exists():
-        source.lstat()
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch()
     mount(str(source), target, MS_BIND | MS_REC)

@@ -1,9 +1,5 @@
 """A Dockerfile says where a folder's files are in the image, and which of them `train` and `serve` are."""
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +8,7 @@ from byoc.errors import ProgramError
 from byoc.runtime.build import Build, build_of, program_of
 from byoc.runtime.dockerfile import Recipe
 from byoc.runtime.images import binds_to_port
+from nobody import nobody, open_folder, root_only
 
 CONTAINER = Path(__file__).parents[2] / "container"
 
@@ -108,22 +105,10 @@ def test_folders_that_are_copied_to_one_place_are_told_by_their_entries(folder):
     }
 
 
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Be a user who may read what others may."""
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can become nobody")
+@root_only
 @pytest.mark.parametrize("closed", ["closed", "", "Dockerfile"])
 def test_a_folder_that_cannot_be_read_is_named_with_what_to_do(closed):
-    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # pytest's own folders are closed to others
-        folder = Path(name)
-        folder.chmod(0o755)
+    with open_folder() as folder:
         (folder / "Dockerfile").write_text("FROM debian\nCOPY closed /usr/bin/\n")
         (folder / "closed").mkdir()
         (folder / closed).chmod(0)

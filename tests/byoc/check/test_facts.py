@@ -5,7 +5,9 @@ import json
 import pytest
 from docker_stand_in import stand_in
 
+from byoc.check.choice import parts_of
 from byoc.check.facts import SCHEMA_2, Facts, facts_of
+from byoc.check.rule import Part
 from byoc.check.verdict import CannotTestError
 from byoc.runtime.images import DockerImage, Folder
 
@@ -128,3 +130,13 @@ def test_train_is_a_program_where_the_entrypoint_becomes_what_it_is_given(entryp
     assert facts.hands_on is hands_on
     assert facts.has("serve")
     assert facts.has("train") is not hands_on
+
+
+def test_a_folder_is_checked_for_the_programs_that_its_dockerfile_copies(tmp_path):
+    for name in ("trees/serve", "other/train"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "Dockerfile").write_text("FROM python\nCOPY trees/serve /usr/local/bin/\n")
+    facts = facts_of(Folder(tmp_path))
+    assert facts.programs == {"serve"}
+    assert parts_of(facts) == [Part.IMAGE, Part.SERVE, Part.BATCH]

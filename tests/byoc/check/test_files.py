@@ -10,6 +10,7 @@ from byoc.check.files import Entry, Files, files_of, is_own
 from byoc.check.ignored import ignored
 from byoc.check.verdict import CannotTestError
 from byoc.runtime.images import DockerImage, Folder
+from nobody import nobody, open_folder, root_only
 
 FILE, LINK, FOLDER = 0o100644, 0o120777, 0o040755
 
@@ -163,3 +164,21 @@ def test_what_packages_bring_is_not_the_authors_own(path, own):
 
 def test_entries_do_not_show_what_they_hold():
     assert "secret" not in json.dumps(repr(Entry("/x", FILE, content=b"secret")))
+
+
+@root_only
+def test_what_of_a_folder_cannot_be_read_is_named_unless_it_stays_out():
+    with open_folder() as folder:
+        (folder / "Dockerfile").write_text("FROM x\nCOPY . /app\n")
+        (folder / "closed").mkdir(0o000)
+        (folder / "closed.py").touch(0o000)
+        (folder / "gone").symlink_to("nowhere")
+        for ignored_name, named in (("", "closed.py"), ("closed", "closed.py"), ("closed.py", "closed")):
+            (folder / ".dockerignore").write_text(ignored_name)
+            why = rf"^{folder}/{named} cannot be read: Permission denied\. Give yourself the right"
+            with nobody(), pytest.raises(CannotTestError, match=why):
+                files_of(Folder(folder))
+        (folder / ".dockerignore").write_text("closed*")
+        with nobody():
+            found = files_of(Folder(folder)).entries
+    assert set(found) == {"/app", "/app/Dockerfile", "/app/.dockerignore", "/app/gone"}

@@ -82,6 +82,13 @@ def test_a_folder_with_nothing_to_run_is_refused(tmp_path, dockerfile):
         checked_program("model", folder)
 
 
+def test_a_program_in_a_subfolder_that_a_dockerfile_copies_is_one(tmp_path):
+    (tmp_path / "trees").mkdir()
+    (tmp_path / "trees" / "serve").touch()
+    (tmp_path / "Dockerfile").write_text("FROM x\nCOPY trees /opt/program\nENV PATH=/opt/program:$PATH\n")
+    assert checked_program("model", tmp_path) == tmp_path
+
+
 @pytest.mark.parametrize("instruction", ["ENTRYPOINT", "CMD"])
 def test_a_dockerfile_that_says_what_to_run_is_a_program(tmp_path, instruction):
     (tmp_path / "Dockerfile").write_text(f"FROM x\n{instruction} {json.dumps(['python', 'serve.py'])}")
