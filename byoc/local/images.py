@@ -9,7 +9,7 @@ from pathlib import Path
 from byoc.local.errors import validation
 from byoc.local.folder_digest import FolderDigests
 from byoc.local.manifests import Tagged, stand_in
-from byoc.local.programs import Programs
+from byoc.local.programs import Programs, is_there
 from byoc.runtime import docker
 from byoc.runtime.images import DockerImage, Folder, Image
 
@@ -63,11 +63,11 @@ class LocalImages:
     def stand_in(self, repository: str) -> Tagged | None:
         """Return the image that ECR has for a program: another one after each edit in its folder."""
         folder = self.sources.programs.folders().get(repository)
-        return stand_in(self.digests.of(folder)) if folder and folder.is_dir() else None
+        return stand_in(self.digests.of(folder)) if folder and is_there(folder) else None
 
     def _folder(self, image: str, repository: str, digest: str) -> Path:
         folder = self.sources.programs.folders().get(repository)
-        if folder and folder.is_dir():
+        if folder and is_there(folder):
             current = stand_in(self.digests.of(folder)).digest if digest else digest
             changed = f", which has changed since: now it is {current}" if current != digest else ""
             told = f"the program in {folder}{changed}"
@@ -75,7 +75,9 @@ class LocalImages:
                 self._told[image] = told
                 _log.info("image %s is %s", image, told)
             return folder
-        missing = f"the folder of its program is gone: {folder}" if folder else "no program is called so"
+        missing = (
+            f"the folder of its program is gone or closed: {folder}" if folder else "no program is called so"
+        )
         raise validation(
             f"Could not find image {image}: no Docker engine here has it, and {missing}. "
             f"{self.sources.remedy.replace('NAME', repository)}"

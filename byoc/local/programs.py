@@ -1,13 +1,14 @@
 """The folders that stand for images, by repository name; the data folder keeps them for a later start."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from byoc.local.instance import LocalError, write_private
-from byoc.runtime.build import build_of, program_of
+from byoc.runtime.build import build_of, program_of, unreadable
 from byoc.runtime.container import ProgramError
 
 CHECKOUTS = "custom-algorithm"
@@ -61,9 +62,9 @@ class Programs:
     def gone(self) -> list[str]:
         """Return a line for each program whose folder is no longer there."""
         return [
-            f"The folder of the program {name} is gone: {folder}. Put it back, or name another."
+            f"The folder of the program {name} is gone or closed: {folder}. Put it back, or name another."
             for name, folder in self.folders().items()
-            if not folder.is_dir()
+            if not is_there(folder)
         ]
 
     def _read(self) -> _Kept:
@@ -77,6 +78,11 @@ class Programs:
             raise LocalError(
                 f"{file} names no programs: {error}. Remove it, and name them again with --program."
             ) from error
+
+
+def is_there(folder: Path) -> bool:
+    """Whether there is such a folder, and it may be looked into."""
+    return os.access(folder, os.R_OK | os.X_OK) and folder.is_dir()
 
 
 def named_program(given: str) -> tuple[str, Path]:
@@ -107,7 +113,9 @@ def checked_program(name: str, folder: Path) -> Path:
             raise LocalError(f"The program {name} is to be {folder}, which is no folder. Give NAME=DIR.")
         found = folder.resolve()
         runs = _runs(found)
-    except (OSError, ProgramError) as error:
+    except OSError as error:
+        raise LocalError(f"The program {name} cannot be used: {unreadable(folder, error)}") from error
+    except ProgramError as error:
         raise LocalError(f"The program {name} cannot be used: {error}") from error
     if not runs:
         raise LocalError(

@@ -277,7 +277,9 @@ def test_a_program_that_was_named_once_is_known_to_a_later_up(shell, tmp_path):
     again = shell("up", "--port", port, "--data", tmp_path / "data")
     logged = shell.instance(port).log.read_text()
     shell("down", "--port", port)
-    told = f"The folder of the program mine is gone: {tmp_path}/program. Put it back, or name another."
+    told = (
+        f"The folder of the program mine is gone or closed: {tmp_path}/program. Put it back, or name another."
+    )
     assert f"Note: {told}\n" in again.stdout
     assert told in logged
 

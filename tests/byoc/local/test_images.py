@@ -76,7 +76,9 @@ def test_where_there_is_nothing_the_remedy_is_told(tmp_path):
 def test_a_program_whose_folder_is_gone_is_told_with_its_folder(tmp_path):
     world = images(tmp_path, ["model"])
     (tmp_path / "model").rmdir()
-    with pytest.raises(AwsError, match=f"the folder of its program is gone: {tmp_path}/model. model"):
+    with pytest.raises(
+        AwsError, match=f"the folder of its program is gone or closed: {tmp_path}/model. model"
+    ):
         world.find("model")
 
 

@@ -42,7 +42,7 @@ def test_a_folder_that_is_gone_is_told_and_its_name_kept(tmp_path, program):
     programs = Programs(tmp_path)
     programs.remember({"here": program, "lost": tmp_path / "nowhere"})
     (told,) = programs.gone()
-    assert told.startswith(f"The folder of the program lost is gone: {tmp_path}/nowhere.")
+    assert told.startswith(f"The folder of the program lost is gone or closed: {tmp_path}/nowhere.")
     assert "lost" in programs.folders()
 
 
