@@ -12,6 +12,7 @@ from byoc.check.serving import Server
 _CALLERS = 16
 _BURST_S = 5.0  # that a burst may take of a single process, one call after the other
 _QUICK_S = 0.3  # a first call that takes longer may have had something to load, and is asked again
+_COLD_S = 20.0  # one that takes even longer is slow, and not only cold
 _PAUSE_S = 0.1
 # How long calls may go wrong: another worker takes about as long as the one that was ready after `ready_s`.
 _LATER_S, _START_TIMES = 15.0, 2.0
@@ -116,8 +117,9 @@ def _alone(calls: _Calls) -> int:
     for _ in range(2):
         began = calls.seconds
         calls.make()
-        seconds = min(seconds, calls.seconds - began)
-        if seconds < _QUICK_S:
+        took = calls.seconds - began
+        seconds = min(seconds, took)
+        if not _QUICK_S < took < _COLD_S:
             break
     return min(_CALLERS, int(_BURST_S / max(seconds, 0.001)))
 

@@ -13,8 +13,9 @@ FAULTS = [
             ),
         ),
     ),
+    # Its HOME is no other user's either.
     Fault(
-        "only-tmp-writable",
+        ("another-uid", "only-tmp-writable"),
         (
             (
                 "serve",
