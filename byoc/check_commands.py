@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 from byoc.check.choice import Choice, chosen, parts_of
+from byoc.check.instances import wrong_with
 from byoc.check.lab import Lab
 from byoc.check.question import Address, Question, Sample, Target, address_of
 from byoc.check.report import Report, as_json, as_junit
 from byoc.check.rule import Part
 from byoc.check.run import Result, results
-from byoc.check.summary import ends_well
+from byoc.check.summary import ends_well, tells_something
 from byoc.check.table import RULES
 from byoc.check.workplace import workplace
 from byoc.errors import ByocError
@@ -23,7 +24,7 @@ from byoc.model_source import model_at
 from byoc.runtime import docker
 from byoc.runtime.images import Folder
 
-NOT_GOOD = 1
+NOT_GOOD, NOT_TESTED = 1, 4
 _PATIENCE_S = 480.0
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _OUT = click.Path(path_type=Path, allow_dash=True, dir_okay=False, writable=True)
@@ -89,7 +90,8 @@ def check(**given: Any) -> int:  # noqa: ANN401 - click's options
     """Run a container as SageMaker would, and report one line a rule.
 
     TARGET is an image that Docker has, a folder with `train` and `serve`, or the URL of a server that runs
-    already. Options with several values are repeated. Exit status 0: nothing failed; 1: something did.
+    already. Options with several values are repeated. Exit status 0: nothing failed; 1: something did;
+    4: nothing could be tested.
     """
     asked = _Given(**given)
     if asked.lists:
@@ -98,9 +100,22 @@ def check(**given: Any) -> int:  # noqa: ANN401 - click's options
         return 0
     if asked.target is None:
         raise click.UsageError("Name an image, a folder or a URL to check.")
+    _refuse_early(asked)
     with workplace() as work:
         found = _tell(asked, asked.target, work)
-    return 0 if ends_well(found) else NOT_GOOD
+    if not ends_well(found):
+        return NOT_GOOD
+    return 0 if tells_something(found) else NOT_TESTED
+
+
+def _refuse_early(asked: _Given) -> None:
+    """Refuse what would else be seen only when minutes have been spent."""
+    for option, file in (("--json", asked.json), ("--junit", asked.junit)):
+        if file is not None and str(file) != "-" and not os.access(file.parent, os.W_OK | os.X_OK):
+            why = "which nobody here can write to" if file.parent.is_dir() else "which is no folder"
+            raise click.UsageError(f"{option} is {file}, in {file.parent}, {why}.")
+    if why := wrong_with(asked.instance_type):
+        raise click.UsageError(f"--instance-type is {asked.instance_type!r}. {why}")
 
 
 def _tell(asked: _Given, target: str, work: Path) -> list[Result]:
@@ -146,6 +161,10 @@ def _target(target: str, python: Path | None) -> Target:
         return Folder(Path(target), python.absolute()) if python else Folder(Path(target))
     if (image := docker.find_image(target)) is not None:
         return image
+    if Path(target).is_file():
+        raise ByocError(
+            f"{target} is a file. Name the folder of train and serve: byoc check {Path(target).parent}."
+        )
     why = docker.why_no_engine()
     reason = (
         f"no Docker engine answers ({why}). Start Docker, or name a folder with train and serve."

@@ -60,7 +60,8 @@ def main(
     """Run the command line and return its exit status.
 
     0 done, 1 an error that its message explains, 2 a wrong command line, 3 a bug of ours (the message says
-    where its traceback is), 130 interrupted (^C), 143 terminated.
+    where its traceback is), 130 interrupted (^C), 143 terminated; byoc check has 4 of its own: it could test
+    nothing.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup

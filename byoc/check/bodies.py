@@ -56,6 +56,14 @@ def padded(sample: Sample, size: int) -> bytes | None:
     return _filled(sample.body, b"\n", size) if is_lines(sample.content_type) else None
 
 
+def unpadded(sample: Sample, size: int) -> bytes | None:
+    """Return a body of at most `size` bytes of the sample's lines alone; None where it has no lines."""
+    if is_json(sample.content_type) or not is_lines(sample.content_type):
+        return None
+    block = sample.body if sample.body.endswith(b"\n") else sample.body + b"\n"
+    return block * (size // len(block))
+
+
 def garbage() -> bytes:
     """Return bytes that are no text, no JSON and no file of any kind: always the same 4 KiB."""
     return hashlib.shake_256(b"garbage").digest(_GARBAGE_BYTES)

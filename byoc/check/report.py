@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 from byoc.check.rule import Part
 from byoc.check.run import Result
-from byoc.check.summary import ends_well, summary
+from byoc.check.summary import ends_well, summary, tells_something
 from byoc.check.verdict import Outcome
 
 _WIDTH = 100
@@ -153,7 +153,7 @@ def as_json(target: str, results: Sequence[Result]) -> str:
         {
             "format": "byoc-check/1",
             "target": target,
-            "passed": ends_well(results),
+            "passed": tells_something(results) and ends_well(results),
             "summary": summary(results),
             "results": [
                 {

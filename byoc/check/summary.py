@@ -52,6 +52,11 @@ def ends_well(results: Sequence[Result]) -> bool:
     return not any(result.verdict.outcome is Outcome.FAIL for result in results)
 
 
+def tells_something(results: Sequence[Result]) -> bool:
+    """Whether anything could be tested: else that nothing failed means nothing."""
+    return any(result.verdict.outcome is not Outcome.UNTESTED for result in results)
+
+
 def _told(faults: Sequence[Result]) -> str:
     """Return what will happen, each thing once, with the rules that say so."""
     ids: dict[str, list[str]] = {}

@@ -86,6 +86,7 @@ def test_junit_has_a_case_for_each_rule(tmp_path):
         (["http://127.0.0.1:1/ping"], "Give http://HOST:PORT alone"),
         (["https://127.0.0.1:1"], "Give http://HOST:PORT of a container"),
         ([GOOD, "--model", "no-such-model"], "There is no model no-such-model"),
+        ([GOOD / "serve"], f"serve is a file. Name the folder of train and serve: byoc check {GOOD}."),
     ],
 )
 def test_what_cannot_be_checked_is_one_line_with_what_to_do(words, told):
@@ -103,6 +104,9 @@ def test_what_cannot_be_checked_is_one_line_with_what_to_do(words, told):
         ([GOOD, "--hyperparameter", "mode"], "Give NAME=VALUE"),
         ([GOOD, "--env", "NO_SUCH_VARIABLE_HERE"], "this shell has no such variable"),
         ([GOOD, "--channel", "train=nowhere"], "which is no folder"),
+        ([GOOD, "--json", "nowhere/found.json"], "--json is nowhere/found.json, in nowhere, which is no folder"),
+        ([GOOD, "--junit", "nowhere/found.xml"], "--junit is nowhere/found.xml, in nowhere"),
+        ([GOOD, "--instance-type", "m5.large"], "no instance type. Is it ml.m5.large or"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(words, told):
@@ -116,6 +120,17 @@ def test_a_request_needs_a_type(request_file):
 def test_a_server_that_does_not_answer_is_not_waited_for_without_end():
     said = run("http://127.0.0.1:9", "--only", "serve-starts", "--patience", "1", status=1).stdout
     assert "/ping was not answered with 200 in 1 s" in said
+
+
+def test_a_run_that_could_test_nothing_ends_with_4_and_says_so():
+    done = run("http://127.0.0.1:9", "--only", "ping-warm", "--patience", "1", "--json", "-", status=4)
+    assert "Nothing was tested. 1 c" in done.stderr
+    assert json.loads(done.stdout)["passed"] is False
+
+
+def test_an_empty_folder_is_told_what_belongs_into_it(tmp_path):
+    said = run(tmp_path, "--only", "program-found", status=1).stdout
+    assert "mend  Put train and serve into it, or the Dockerfile of the image" in said
 
 
 def test_nothing_is_left_behind(tmp_path):

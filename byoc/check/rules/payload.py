@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from byoc.check import sources
-from byoc.check.bodies import garbage, padded, sized
+from byoc.check.bodies import garbage, padded, sized, unpadded
 from byoc.check.exchange import CALL_S, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
@@ -14,6 +14,7 @@ _API_BYTES = 6_291_456  # API reference of InvokeEndpoint: the longest Body
 _FAQ_BYTES = 26_214_400  # hosting FAQ: 25 MB
 _PATIENCE_S = 90.0  # somewhat more than SageMaker waits: by how much it is too late is worth knowing
 _TOO_LARGE = 413
+_PADDING_BYTES = 4096
 _NGINX = (
     "Raise the limit of what stands in front (nginx: client_max_body_size 100m) and of the framework "
     "(Flask: MAX_CONTENT_LENGTH)."
@@ -26,13 +27,17 @@ class _Trial:
 
     Attributes:
         is_read: whether it got as far as the program that answers.
+        is_good: whether the answer is 2xx.
         is_error: whether the answer is 5xx.
+        is_refused: whether the answer is 413, which tells of the size alone.
     """
 
     is_read: bool
     said: str
     seconds: float
+    is_good: bool = False
     is_error: bool = False
+    is_refused: bool = False
 
 
 def body_6mb(lab: Lab) -> Verdict:
@@ -46,26 +51,53 @@ def body_25mb(lab: Lab) -> Verdict:
 
 
 def _large_body(lab: Lab, size: int) -> Verdict:
-    """Send a body full of records; where that takes too long, see whether one of that size does as such."""
+    """Send a body full of records, and where it is not read find out what about it is too much."""
     lab.good_answer()
     if len(lab.sample.body) >= size:
         return passed(f"The sample itself has {len(lab.sample.body):,} bytes, and is answered with 2xx.")
     lab.progress(f"a body of {size:,} bytes is sent")
-    full, sparse = sized(lab.sample, size), padded(lab.sample, size)
-    trial = _sent(lab, full)
+    trial = _sent(lab, sized(lab.sample, size))
     words = f"A body of {size:,} bytes"
     if trial.is_read:
         late = f": SageMaker waits {CALL_S:.0f} s" if trial.seconds > CALL_S else ""
         return passed(f"{words} is answered {trial.said} after {trial.seconds:.1f} s{late}.")
-    if trial.seconds >= CALL_S and sparse not in (None, full) and _sent(lab, sparse or b"").is_read:
+    return failed(f"{words}: {trial.said}.") if trial.is_refused else _not_for_its_size(lab, size, trial)
+
+
+def _not_for_its_size(lab: Lab, size: int, trial: _Trial) -> Verdict:
+    """Say whether a body was not read for its many records, or for what it was filled up with."""
+    sample, words = lab.sample, f"A body of {size:,} bytes"
+    sparse = padded(sample, size)
+    if sparse is None:
+        if trial.is_error and _sent(lab, garbage()).is_error:
+            raise CannotTestError(f"{words}: {trial.said}; but so is any that is no {sample.content_type}.")
+        return failed(f"{words}: {trial.said}.")
+    if sparse != sized(sample, size) and _sent(lab, sparse).is_read:
         return warned(
-            f"{words} of that many records is not answered in {trial.seconds:.0f} s; one of that size with "
-            "the sample once is.",
+            f"{words} of that many records: {trial.said}, after {trial.seconds:.0f} s; one of that size with "
+            "the sample once is read.",
             "Call with fewer records at a time, or predict many at once.",
         )
-    if sparse is None and trial.is_error and _sent(lab, garbage()).is_error:
-        raise CannotTestError(f"{words}: {trial.said}; but so is any that is no {lab.sample.content_type}.")
-    return failed(f"{words}: {trial.said}.")
+    small = _sent(lab, padded(sample, len(sample.body) + _PADDING_BYTES) or b"")
+    return failed(f"{words}: {trial.said}.") if small.is_good else _without_padding(lab, size, trial, small)
+
+
+def _without_padding(lab: Lab, size: int, trial: _Trial, small: _Trial) -> Verdict:
+    """Judge what does not read blanks either, which the body was filled up with, by one that has none."""
+    records = unpadded(lab.sample, size)
+    if records is None:
+        raise CannotTestError(
+            f"A body of {size:,} bytes, the sample with blanks after it: {trial.said}; but with "
+            f"{_PADDING_BYTES:,} blanks, which JSON allows: {small.said}. "
+            "Give a larger request: --request FILE."
+        )
+    full = _sent(lab, records)
+    words = f"A body of {len(records):,} bytes, lines alone,"
+    if full.is_read:
+        return passed(
+            f"{words} is answered {full.said} after {full.seconds:.1f} s. Empty lines it does not read."
+        )
+    return failed(f"{words} is not read: {full.said}.")
 
 
 def _sent(lab: Lab, body: bytes) -> _Trial:
@@ -76,7 +108,14 @@ def _sent(lab: Lab, body: bytes) -> _Trial:
         return _Trial(is_read=False, said=str(error), seconds=time.monotonic() - began)
     is_read = answer.status != _TOO_LARGE and answer.status < 500
     said = f"{answer.status}" if is_read else f"the answer is {answer}"
-    return _Trial(is_read, said, answer.seconds, is_error=answer.status >= 500)
+    return _Trial(
+        is_read,
+        said,
+        answer.seconds,
+        is_good=answer.is_good,
+        is_error=answer.status >= 500,
+        is_refused=answer.status == _TOO_LARGE,
+    )
 
 
 RULES = (

@@ -151,7 +151,10 @@ def _missing(lab: Lab) -> Verdict:
     """Judge an image without ENTRYPOINT and with neither `train` nor `serve` on PATH."""
     facts = lab.facts
     if not lab.files.is_whole and not facts.history:
-        return failed(f"The folder has neither train nor serve, and no Dockerfile: PATH is {facts.path}.")
+        return failed(
+            "The folder has neither train nor serve, and no Dockerfile that says what runs instead.",
+            "Put train and serve into it, or the Dockerfile of the image; or name the folder that has them.",
+        )
     elsewhere = _elsewhere(lab, "serve") or _elsewhere(lab, "train")
     if lab.files.is_whole or (elsewhere and facts.is_all and not _is_moved(facts, "serve")):
         if not elsewhere and facts.command:

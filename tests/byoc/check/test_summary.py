@@ -3,16 +3,20 @@
 import pytest
 
 from byoc.check.run import Result
-from byoc.check.summary import summary
+from byoc.check.summary import summary, tells_something
 from byoc.check.table import RULES
 from byoc.check.verdict import failed, passed, untested, warned
 
 _STARTS = ("serve-starts", passed(""))
 
 
-def said(*verdicts):
+def results(*verdicts):
     rules = {rule.id: rule for rule in RULES}
-    return summary([Result(rules[name], verdict, 0.0) for name, verdict in verdicts])
+    return [Result(rules[name], verdict, 0.0) for name, verdict in verdicts]
+
+
+def said(*verdicts):
+    return summary(results(*verdicts))
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,9 @@ def test_one_consequence_of_several_rules_is_told_once():
     assert told == (
         "SageMaker will not start this: no endpoint becomes InService (serve-starts, listens-on-all)."
     )
+
+
+def test_a_run_that_could_test_nothing_tells_nothing():
+    assert not tells_something([])
+    assert not tells_something(results(("train-completes", untested(""))))
+    assert tells_something(results(("train-completes", untested("")), ("keep-alive", warned(""))))
