@@ -15,7 +15,8 @@ def wrong_with(instance_type: str) -> str:
     known = _known()
     if instance_type in known:
         return ""
-    near = difflib.get_close_matches(instance_type, sorted(known), 3)
+    whole = f"ml.{instance_type}"
+    near = [whole] if whole in known else difflib.get_close_matches(instance_type, sorted(known), 3)
     meant = f"Is it {' or '.join(near)}?" if near else f"Give one such as {_COMMON}."
     if not _SHAPE.fullmatch(instance_type):
         return f"That is no instance type. {meant}"

@@ -104,9 +104,12 @@ def test_what_cannot_be_checked_is_one_line_with_what_to_do(words, told):
         ([GOOD, "--hyperparameter", "mode"], "Give NAME=VALUE"),
         ([GOOD, "--env", "NO_SUCH_VARIABLE_HERE"], "this shell has no such variable"),
         ([GOOD, "--channel", "train=nowhere"], "which is no folder"),
-        ([GOOD, "--json", "nowhere/found.json"], "--json is nowhere/found.json, in nowhere, which is no folder"),
+        (
+            [GOOD, "--json", "nowhere/found.json"],
+            "--json is nowhere/found.json, in nowhere, which is no folder",
+        ),
         ([GOOD, "--junit", "nowhere/found.xml"], "--junit is nowhere/found.xml, in nowhere"),
-        ([GOOD, "--instance-type", "m5.large"], "no instance type. Is it ml.m5.large or"),
+        ([GOOD, "--instance-type", "m5.large"], "no instance type. Is it ml.m5.large?"),
     ],
 )
 def test_a_wrong_command_line_ends_with_2(words, told):

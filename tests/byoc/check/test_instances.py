@@ -14,7 +14,7 @@ def test_types_of_training_and_of_hosting_are_known(name):
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("m5.large", "That is no instance type. Is it ml.m5.large"),
+        ("m5.large", "That is no instance type. Is it ml.m5.large?"),
         ("ml.m5.larg", "boto3 knows no such type. Is it ml.m5.large"),
         ("gpu", "That is no instance type. Give one such as ml.m5.large."),
     ],
