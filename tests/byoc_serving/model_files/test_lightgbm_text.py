@@ -7,7 +7,11 @@ import pytest
 
 from tiny_models import PREDICTED, ROW, put
 
-RANDOM = np.random.default_rng(0)
+
+@pytest.fixture
+def random():
+    """Numbers that are the same whatever other tests ran before."""
+    return np.random.default_rng(0)
 
 
 def saved(alone, frame, labels):
@@ -18,7 +22,7 @@ def saved(alone, frame, labels):
         "min_data_per_group": 1,
         "cat_smooth": 0,
     }
-    booster = lightgbm.train(parameters, lightgbm.Dataset(frame, labels), 3)
+    booster = lightgbm.train(parameters, lightgbm.Dataset(frame, labels), 20)
     booster.save_model(alone.model_dir / "model.txt")
     return booster
 
@@ -50,8 +54,8 @@ def test_a_file_that_was_cut_off_is_not_given_to_lightgbm(alone):
     assert "model.txt is not a whole LightGBM text file" in alone.failure()
 
 
-def test_columns_with_names_are_put_into_the_models_order(alone):
-    rows = RANDOM.normal(size=(60, 2))
+def test_columns_with_names_are_put_into_the_models_order(alone, random):
+    rows = random.normal(size=(60, 2))
     booster = saved(alone, pd.DataFrame(rows, columns=["mean radius", "age"]), rows[:, 0])
     expected = pytest.approx(booster.predict([[1.0, -1.0]]))
     assert alone.ask([{"age": -1.0, "mean radius": 1.0}]) == (200, expected)
@@ -61,22 +65,22 @@ def test_columns_with_names_are_put_into_the_models_order(alone):
     assert "repeats" in alone.refusal({"columns": ["age", "age"], "data": [[1, 2]]})
 
 
-def test_categories_of_pandas_are_sent_as_their_values(alone):
-    colours = pd.Categorical(RANDOM.choice(["blue", "red", "green"], 90))
-    sizes = pd.Categorical(RANDOM.choice([3, 7], 90))
-    frame = pd.DataFrame({"colour": colours, "age": RANDOM.normal(size=90), "size": sizes})
+def test_categories_of_pandas_are_sent_as_their_values(alone, random):
+    colours = pd.Categorical(random.choice(["blue", "red", "green"], 90))
+    sizes = pd.Categorical(random.choice([3, 7], 90))
+    frame = pd.DataFrame({"colour": colours, "age": random.normal(size=90), "size": sizes})
     booster = saved(alone, frame, (colours == "red") * 5.0 + (colours == "blue") * 2.0 + (sizes == 7))
-    sent = [{"size": 7, "colour": "red", "age": 0.1}, {"size": 3, "colour": "blue", "age": 0.1}]
     known = pd.DataFrame(
         {
-            "colour": pd.Categorical(["red", "blue", None], colours.categories),
+            "colour": pd.Categorical(["red", "blue", "green", None], colours.categories),
             "age": 0.1,
-            "size": pd.Categorical([7, 3, 3], sizes.categories),
+            "size": pd.Categorical([7, 3, 3, 7], sizes.categories),
         }
     )
     expected = booster.predict(known)
-    assert len(set(expected)) == 3
-    assert alone.ask(sent) == (200, pytest.approx(expected[:2]))
+    assert len(set(expected[:3])) == 3
+    named = [{"size": size, "colour": colour, "age": 0.1} for colour, size in (("red", 7), ("blue", 3))]
+    assert alone.ask(named) == (200, pytest.approx(expected[:2]))
+    assert alone.ask([["green", 0.1, 3], ["red", 0.1, 7]])[1] == pytest.approx(expected[[2, 0]])
     for colour in (None, "never seen"):
-        assert alone.ask([{"colour": colour, "age": 0.1, "size": 3}])[1] == pytest.approx(expected[2:])
-    assert alone.ask([["red", 0.1, 7]])[1] == pytest.approx(expected[:1])
+        assert alone.ask([{"colour": colour, "age": 0.1, "size": 7}])[1] == pytest.approx(expected[3:])

@@ -7,8 +7,14 @@ import xgboost
 
 from tiny_models import PREDICTED, ROW, put
 
-RANDOM = np.random.default_rng(0)
-ROWS = RANDOM.normal(size=(60, 3))
+
+@pytest.fixture
+def random():
+    """Numbers that are the same whatever other tests ran before."""
+    return np.random.default_rng(0)
+
+
+ROWS = np.random.default_rng(0).normal(size=(60, 3))
 ALONE = {"nthread": 1}
 
 
@@ -33,9 +39,9 @@ def test_other_boosters_than_trees_predict_too(alone, booster):
     assert alone.ask([ROW]) == (200, pytest.approx(expected))
 
 
-def test_rounds_beyond_the_best_are_left_out(alone):
-    data = xgboost.DMatrix(ROWS, RANDOM.normal(size=60))
-    unlike = xgboost.DMatrix(ROWS, RANDOM.normal(size=60))
+def test_rounds_beyond_the_best_are_left_out(alone, random):
+    data = xgboost.DMatrix(ROWS, random.normal(size=60))
+    unlike = xgboost.DMatrix(ROWS, random.normal(size=60))
     booster = xgboost.train(
         ALONE, data, 9, evals=[(unlike, "other")], early_stopping_rounds=3, verbose_eval=False
     )
@@ -45,9 +51,9 @@ def test_rounds_beyond_the_best_are_left_out(alone):
     assert alone.ask([ROW]) == (200, pytest.approx(best))
 
 
-def test_names_and_categories_are_the_models(alone):
-    colours = pd.Categorical(RANDOM.choice(["blue", "red"], 60))
-    sizes = pd.Categorical(RANDOM.choice([3, 7], 60))
+def test_names_and_categories_are_the_models(alone, random):
+    colours = pd.Categorical(random.choice(["blue", "red"], 60))
+    sizes = pd.Categorical(random.choice([3, 7], 60))
     frame = pd.DataFrame({"colour": colours, "age": ROWS[:, 0], "size": sizes})
     labels = (colours == "red") * 5.0 + (sizes == 7)
     booster = xgboost.train(ALONE, xgboost.DMatrix(frame, labels, enable_categorical=True), 3)
