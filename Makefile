@@ -73,7 +73,7 @@ define install
 	if command -v uv >/dev/null; then \
 	    $(BIN)/python -c '' 2>/dev/null || { $(making); uv venv -q --python "$(PYTHON)" $(VENV); }; \
 	    $(installing); \
-	    uv pip install $$quiet -p $(BIN)/python $(NEEDS) -e '$(1)'; \
+	    uv pip install $$quiet --compile-bytecode -p $(BIN)/python $(NEEDS) -e '$(1)'; \
 	else \
 	    $(BIN)/python -m pip --version >/dev/null 2>&1 || { $(making); "$(PYTHON)" -m venv $(VENV); }; \
 	    $(installing); \
