@@ -139,9 +139,13 @@ class Server:
 
     def predictors(self) -> list[Running]:
         """Return the processes that answer calls, as far as can be told: those below all others, no proxy."""
-        everybody = [one for one in self.processes() if not any(_TRACKER in word for word in one.words)]
+        everybody = [
+            one
+            for one in self.processes()
+            if not is_proxy(one) and not any(_TRACKER in word for word in one.words)
+        ]
         parents = {one.parent for one in everybody}
-        return [one for one in everybody if one.pid not in parents and not is_proxy(one)]
+        return [one for one in everybody if one.pid not in parents]
 
     @property
     def running(self) -> Container:

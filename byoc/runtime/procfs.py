@@ -5,13 +5,14 @@ import ipaddress
 import os
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _PROC = Path("/proc")
-_OURS = ("keeper.py", "enter.py")
+_KEEPER, _ENTER = (str(Path(__file__).with_name(name)) for name in ("keeper.py", "enter.py"))
 _TICKS = os.sysconf("SC_CLK_TCK")
 _KIB = 1024
+_BWRAP = "bwrap"
 _DOCKERS_DNS = "127.0.0.11"
 _ESTABLISHED, _LISTENS = "01", "0A"  # as include/net/tcp_states.h has them
 
@@ -24,6 +25,7 @@ class Running:
         name: of its executable, such as "nginx".
         words: its command line.
         cpu_s: seconds of processor time that it has used.
+        began: when it was started, in ticks of the kernel's clock.
     """
 
     pid: int
@@ -31,6 +33,7 @@ class Running:
     name: str
     words: tuple[str, ...]
     cpu_s: float
+    began: int = 0
 
 
 def processes() -> Iterator[Running]:
@@ -41,9 +44,14 @@ def processes() -> Iterator[Running]:
 
 
 def family(pid: int) -> list[Running]:
-    """Return a process and all that descends from it, parents before their children."""
+    """Return a process and all that descends from it, parents before their children.
+
+    What has lost its parent, such as a daemon, becomes a child of a container's first process. Of a folder's
+    program it becomes one of the keeper's: here it is told of as a child of the program all the same.
+    """
     everybody = list(processes())
     found = [one for one in everybody if one.pid == pid]
+    found += [replace(one, parent=pid) for one in _inherited(found, everybody)]
     for parent in found:
         found += [one for one in everybody if one.parent == parent.pid]
     return found
@@ -51,10 +59,32 @@ def family(pid: int) -> list[Running]:
 
 def program_below(keeper: int) -> int | None:
     """Return the process id of the program that a keeper keeps; None where it has ended."""
-    for one in processes():
-        if one.parent == keeper and not any(word.endswith(_OURS) for word in one.words[:5]):
-            return program_below(one.pid) if one.name == "bwrap" else one.pid
-    return None
+    born = [one for one in processes() if one.parent == keeper and not _is_ours(one)]
+    first = min(born, key=lambda one: (one.began, one.pid), default=None)  # the others came as orphans
+    if first is None:
+        return None
+    return program_below(first.pid) if first.name == _BWRAP else first.pid
+
+
+def _inherited(program: list[Running], everybody: list[Running]) -> list[Running]:
+    """Return what a program's keeper has inherited from it; nothing where there is no keeper above it."""
+    known = {one.pid: one for one in everybody}
+    child = program[0] if program else None
+    above = known.get(child.parent) if child else None
+    if above and above.name == _BWRAP:
+        child, above = above, known.get(above.parent)
+    if not child or not above or _script(above) != _KEEPER:
+        return []
+    return [one for one in everybody if one.parent == above.pid and one != child and not _is_ours(one)]
+
+
+def _is_ours(one: Running) -> bool:
+    return _script(one) in (_KEEPER, _ENTER)
+
+
+def _script(one: Running) -> str:
+    """Return the script that a process runs as ours are: `python -I -S SCRIPT`."""
+    return next(iter(one.words[3:4]), "") if one.words[1:3] == ("-I", "-S") else ""
 
 
 def is_in_container(pid: int, container: str) -> bool:
@@ -216,4 +246,4 @@ def _running(pid: int) -> Running | None:
     if state in "ZX":
         return None
     cpu_s = (int(rest[9]) + int(rest[10])) / _TICKS
-    return Running(pid, int(parent), name, tuple(words.split("\0")[:-1]), cpu_s)
+    return Running(pid, int(parent), name, tuple(words.split("\0")[:-1]), cpu_s, int(rest[17]))

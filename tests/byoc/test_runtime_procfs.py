@@ -9,6 +9,8 @@ import sys
 import pytest
 
 from byoc.runtime import procfs
+from byoc.runtime.privacy import Enclosure, Privacy, enclosed, works
+from byoc.runtime.process import Command, Process
 from byoc.runtime.procfs import (
     accepted,
     family,
@@ -23,6 +25,7 @@ from byoc.runtime.procfs import (
     network_of,
     parent_of,
     ports_of,
+    program_below,
     writes_to,
 )
 from processes import eventually
@@ -36,6 +39,19 @@ if child == 0:
     time.sleep(60)
 print(child, flush=True)
 time.sleep(60)
+"""
+# Starts a daemon, which has a child of its own, and goes on as another program.
+WITH_DAEMON = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        if os.fork() == 0:
+            print("child", flush=True)
+        time.sleep(60)
+    os._exit(0)
+os.wait()
+os.execv("/bin/sleep", ["gatekeeper.py", "60"])
 """
 WAITS = """
 import signal
@@ -66,6 +82,24 @@ def test_a_family_is_a_process_and_all_below_it_parents_first(parent):
 def test_nobody_is_the_family_of_a_process_that_has_ended():
     with subprocess.Popen(["true"]) as ended:
         assert eventually(lambda: not family(ended.pid))
+
+
+@pytest.mark.parametrize("tool", ["", "root", "bwrap"])
+def test_a_daemon_stays_in_its_programs_family_as_in_a_container(tmp_path, tool):
+    argv = [sys.executable, "-c", WITH_DAEMON]
+    if tool:
+        privacy = Privacy(tool, network=True)
+        if not works(privacy):
+            pytest.skip(f"{tool} cannot make namespaces here")
+        argv = enclosed(argv, Enclosure(), privacy)
+    command = Command("program", argv, {"PATH": os.environ["PATH"]}, tmp_path, tmp_path / "log", 5.0)
+    with Process(command) as process:
+        assert eventually(lambda: "child" in command.log.read_text())
+        assert eventually(lambda: len(family(program_below(process.pid) or 0)) == 3)
+        main, daemon, child = family(program_below(process.pid))
+        assert main.words == ("gatekeeper.py", "60")
+        assert (daemon.parent, child.parent) == (main.pid, daemon.pid)
+        process.kill()
 
 
 def test_memory_that_is_shared_counts_once(parent):

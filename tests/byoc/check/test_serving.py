@@ -35,6 +35,10 @@ def test_workers_predict_and_neither_their_masters_nor_a_proxy(predictors):
     ) == [5, 6]
 
 
+def test_what_has_a_proxy_below_it_predicts(predictors):
+    assert predictors(process(1, 0, "python"), process(2, 1, "nginx"), process(3, 2, "nginx")) == [1]
+
+
 def test_what_only_cleans_up_does_not_predict(predictors):
     tracker = process(2, 1, "python", "python", "-c", "from multiprocessing.resource_tracker import main")
     assert predictors(process(1, 0, "python"), tracker) == [1]
