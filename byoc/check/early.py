@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from byoc.check.exchange import BrokenCallError
+from byoc.check.load import at_once
 from byoc.check.question import Sample
 from byoc.check.serving import Server
 
@@ -66,7 +66,7 @@ class _Calls:
         """Since the first 200."""
         return time.monotonic() - self.began
 
-    def make(self, _number: int = 0) -> None:
+    def make(self) -> None:
         """Make one on a connection of its own."""
         wrong = _wrong_with(self.server, self.sample)
         self.made.append((wrong, self.seconds))
@@ -99,15 +99,14 @@ def first_calls(
     """
     calls = _Calls(server, sample)
     clients = _alone(calls)
-    with ThreadPoolExecutor(_CALLERS) as callers:
-        while clients > 1:
-            list(callers.map(calls.make, range(clients)))
-            found = calls.found(clients)
-            if found.settled or server.is_gone() or calls.are_hopeless(clients, patience_s):
-                return found
-            if found.bad:
-                progress(f"not all calls are answered yet: {found.said}")
-                time.sleep(_PAUSE_S)
+    while clients > 1:
+        at_once(calls.make, clients)
+        found = calls.found(clients)
+        if found.settled or server.is_gone() or calls.are_hopeless(clients, patience_s):
+            return found
+        if found.bad:
+            progress(f"not all calls are answered yet: {found.said}")
+            time.sleep(_PAUSE_S)
     return calls.found(clients)
 
 

@@ -1,16 +1,41 @@
-"""Calls without pause from several clients at once, for a rule that looks at something else meanwhile."""
+"""Calls of several clients at once: each one call, or without pause while a rule looks at something else.
+
+Whoever ends the check, such as by ^C, waits for no call: each is made by a daemon thread, which nobody joins
+then.
+"""
 
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from byoc.check.exchange import Answer, BrokenCallError
 
 _PAUSE_S = 0.01  # after a call that broke: a dead server is not to be asked without end
 _LONGEST_QUEUE_S = 20.0  # SageMaker waits 60 s for an answer
+
+_Made = TypeVar("_Made")
+
+
+def at_once(call: Callable[[], _Made], clients: int) -> list[_Made]:
+    """Have so many clients make a call at the same time; return what they come to when all have ended.
+
+    What the first raises that does is raised.
+    """
+    made: list[Future[_Made]] = [Future() for _ in range(clients)]
+    for number, future in enumerate(made):
+        threading.Thread(target=_make, args=(call, future), name=f"call-{number}", daemon=True).start()
+    return [future.result() for future in made]
+
+
+def _make(call: Callable[[], _Made], made: "Future[_Made]") -> None:
+    try:
+        made.set_result(call())
+    except Exception as error:  # noqa: BLE001 - it is raised where the call is waited for
+        made.set_exception(error)
 
 
 def crowd(most: int, call_s: float) -> int:
@@ -46,9 +71,12 @@ class Load:
         return self
 
     def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, _type: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self.end()
+        if error is None or isinstance(error, Exception):
+            self.end()  # or calls under way would meet another rule
+        else:
+            self.call_no_more()
 
     def call_no_more(self) -> None:
         """Make no further call; those under way go on. Safe to repeat."""

@@ -4,7 +4,6 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from byoc.check import sources
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
+from byoc.check.load import at_once
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
 from byoc.check.serving import Server
@@ -153,9 +153,8 @@ def many(lab: Lab) -> Verdict:
     _loads(lab)
     names = [f"{_NAME}-{number}" for number in range(_MANY)]
     with _serving(lab, [_NAME, *names]) as models:
-        with ThreadPoolExecutor(_AT_ONCE) as callers:
-            at_once = [answer.status for answer in callers.map(models.load, [_NAME] * _AT_ONCE)]
-        if _OK not in at_once:
+        loads = [answer.status for answer in at_once(lambda: models.load(_NAME), _AT_ONCE)]
+        if _OK not in loads:
             raise CannotTestError(_NO_LOAD, _LOAD)
         give_up = time.monotonic() + _MANY_S
         answers = [models.load(name) for name in names if time.monotonic() < give_up]
@@ -166,8 +165,8 @@ def many(lab: Lab) -> Verdict:
         return failed(f"After {taken} models, one more is answered {odd[0]}, not 507.")
     if not is_alive:
         return failed(f"With {taken} models loaded it does not answer /ping any more.")
-    if at_once.count(_OK) != 1:
-        answered = ", ".join(map(str, sorted(at_once)))
+    if loads.count(_OK) != 1:
+        answered = ", ".join(map(str, sorted(loads)))
         return warned(
             f"{_AT_ONCE} calls at once to load one model are answered {answered}: more than one 200."
         )
