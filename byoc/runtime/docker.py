@@ -150,7 +150,8 @@ def _confined(confinement: Confinement) -> list[str]:
 
 def _mounts(spec: Spec) -> list[str]:
     ml = spec.place.opt_ml.resolve()
-    words = ["--mount", f"type=bind,source={ml},target=/opt/ml"]
+    closed = ",readonly" if spec.confinement.read_only else ""
+    words = ["--mount", f"type=bind,source={ml},target=/opt/ml{closed}"]
     if spec.read_only_model and (ml / "model").is_dir():
         words += ["--mount", f"type=bind,source={ml / 'model'},target=/opt/ml/model,readonly"]
     return words

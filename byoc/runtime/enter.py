@@ -10,7 +10,7 @@ library alone, and ends by exec: the program has its process id and gets its sig
     channel   the descriptor of a unix socket to byoc, or null: see `connect_to_byoc`
     port      the port of 127.0.0.1 in that network where byoc shall listen, or null
     uid       the user and group that the program runs as, or null (root)
-    read_only whether it can write to /tmp, /dev and what is mounted for it alone
+    read_only whether it can write to /tmp and /dev alone
     shm_bytes the size of a /dev/shm of its own, or null
     needed    folders that it has to reach wherever they are, such as its interpreter's
 
@@ -24,6 +24,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -42,7 +43,10 @@ MNT_DETACH = 0x2
 TMP = Path("/tmp")  # noqa: S108 - in a namespace of its own
 NEW, OLD = Path("/new"), Path("/old")
 SHM = Path("/dev/shm")  # noqa: S108
-WRITABLE = ("/dev", "/opt/ml", "/proc", "/sys", "/tmp")  # noqa: S108
+WRITABLE = ("/dev", "/proc", "/sys", "/tmp")  # noqa: S108
+KEPT = {"nosuid": 0x2, "nodev": 0x4, "noexec": 0x8}  # what a remount would take away
+ESCAPED = re.compile(r"\\([0-7]{3})")
+STAYS_WRITABLE = "cannot be made read-only on this machine"
 CANNOT_RUN = 126
 NOT_FOUND = 127
 BACKLOG = 128
@@ -67,7 +71,7 @@ def system_call(name: str, *arguments: object) -> None:
 
 def mount(source: str, target: str | Path, flags: int, kind: str = "", options: str = "") -> None:
     """mount(2)."""
-    words = [word.encode() or None for word in (source, str(target), kind)]
+    words = [os.fsencode(word) or None for word in (source, target, kind)]
     system_call("mount", *words, ctypes.c_ulong(flags), options.encode() or None)
 
 
@@ -127,8 +131,8 @@ def show(source: Path, target: Path, read_only: bool) -> None:
 
 def cover(folder: Path, needed: Sequence[str]) -> None:
     """Put an empty folder over a folder; nothing of it is seen there but what is needed."""
-    below = sorted(path for path in needed if folder in Path(path).parents)
-    kept = [path for path in below if not any(other in map(str, Path(path).parents) for other in below)]
+    hidden = sorted(path for path in needed if folder in Path(path).parents)
+    kept = [path for path in hidden if not any(other in map(str, Path(path).parents) for other in hidden)]
     opened = [os.open(path, os.O_PATH) for path in kept]
     mount("byoc", folder, 0, "tmpfs", "mode=755")
     for path, source in zip(kept, opened, strict=True):
@@ -145,12 +149,37 @@ def clear_the_way(needed: Sequence[str]) -> None:
 
 
 def forbid_writing() -> None:
-    """Make every mount read-only but those that stay writable."""
-    mounted = [line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for target in mounted:
-        if not any(target == path or target.startswith(f"{path}/") for path in WRITABLE):
-            with contextlib.suppress(OSError):  # covered by another mount
-                mount("none", target, MS_REMOUNT | MS_BIND | MS_RDONLY)
+    """Make every mount read-only but those that stay writable.
+
+    Raises:
+        OSError: one cannot be, so that it would not be known what the program does without.
+    """
+    mounted = os.fsdecode(Path("/proc/self/mountinfo").read_bytes())
+    for line in mounted.rstrip("\n").split("\n"):
+        number, _, _, _, escaped, options, *_ = line.split(" ")
+        target = ESCAPED.sub(lambda octal: chr(int(octal[1], 8)), escaped)
+        if any(target == path or target.startswith(f"{path}/") for path in WRITABLE):
+            continue
+        given = options.split(",")
+        if "ro" not in given and is_seen(number, target):
+            kept = sum(flag for name, flag in KEPT.items() if name in given)
+            try:
+                mount("none", target, MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
+            except OSError as error:
+                raise OSError(error.errno, f"{target} {STAYS_WRITABLE} ({error.strerror})") from error
+
+
+def is_seen(number: str, target: str) -> bool:
+    """Whether the mount with that number is what is found at its path: another one may cover it."""
+    try:
+        found = os.open(target, os.O_PATH | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    try:
+        said = Path(f"/proc/self/fdinfo/{found}").read_text().split()
+    finally:
+        os.close(found)
+    return said[said.index("mnt_id:") + 1] == number
 
 
 def confine(enclosure: dict[str, object]) -> None:

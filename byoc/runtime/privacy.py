@@ -19,7 +19,7 @@ _ENTER = Path(__file__).with_name("enter.py")
 _PYTHON = (sys.executable, "-I", "-S")
 _PROBE_S = 10.0
 _TMP = "/tmp"  # noqa: S108 - in a namespace of its own
-_STAYS_WRITABLE = re.compile(r"/(dev|opt/ml|proc|sys|tmp)(/.*)?")  # also where the rest is read-only
+_STAYS_WRITABLE = re.compile(r"/(dev|proc|sys|tmp)(/.*)?")  # also where the rest is read-only
 # What enter.py is run by, inside.
 _OUR_OWN = (str(_ENTER.parent), sys.prefix, sys.base_prefix)
 

@@ -42,7 +42,7 @@ class Confinement:
 
     Attributes:
         uid: the user and group that it runs as; None: as root in Docker, as who runs byoc elsewhere.
-        read_only: whether it can write to /tmp, /dev and /opt/ml alone.
+        read_only: whether it can write to /tmp and /dev alone: for `serve`, as `train` has a model to leave.
         shm_bytes: the size of /dev/shm; None: 64 MiB in Docker, the machine's elsewhere.
     """
 

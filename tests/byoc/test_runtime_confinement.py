@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from byoc.errors import ConfinementError
-from byoc.runtime import opt_ml, privacy
+from byoc.runtime import enter, opt_ml, privacy
 from byoc.runtime.container import DockerImage, Folder, Landlord, Place, Privacy, Spec, start
 from byoc.runtime.privacy import Enclosure, enclosed, works
 from byoc.runtime.readiness import wait_until_ready
@@ -114,9 +115,50 @@ def test_nothing_can_be_written_but_what_is_its_own(confined, tool):
     ask = confined(Confinement(read_only=True), tool)
     assert ask(written("/tmp/byoc-test-read-only")) == "1"
     assert not Path("/tmp/byoc-test-read-only").exists()
-    for path in ("/byoc-test", "/etc/byoc-test", "/var/tmp/byoc-test", "/opt/ml/model/new"):
+    for path in ("/byoc-test", "/etc/byoc-test", "/var/tmp/byoc-test", "/opt/ml/new", "/opt/ml/model/new"):
         assert ask(written(path)) == "Read-only file system"
     assert ask("open('/dev/null', 'w').write('x')") == "1"
+
+
+# A mount of another name than usual, one that may not be had without its flags, and one that is covered.
+FORBIDS = """
+import os, sys
+from byoc.runtime import enter
+enter.WRITABLE = ("/dev", "/proc")
+enter.make_private(network=False)
+os.chdir(sys.argv[1])
+for name in ("a b", "caf\\u00e9\\\\", "covered"):
+    os.mkdir(name)
+    enter.mount("byoc", name, enter.KEPT["nosuid"], "tmpfs")
+os.mkdir("covered/below")
+enter.mount("byoc", "covered/below", 0, "tmpfs")
+enter.mount("byoc", "covered", 0, "tmpfs")
+enter.forbid_writing()
+for name in ("a b", "caf\\u00e9\\\\", "covered", "."):
+    try:
+        open(f"{name}/new", "w")
+    except OSError as error:
+        print(error.strerror)
+print(os.statvfs("a b").f_flag & os.ST_NOSUID)
+"""
+
+
+def test_what_is_mounted_anywhere_is_made_read_only(tmp_path):
+    if not works(ROOT):
+        pytest.skip("root cannot make namespaces here")
+    words = [sys.executable, "-c", FORBIDS, str(tmp_path)]
+    said = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30).stdout
+    assert said.splitlines() == ["Read-only file system"] * 4 + ["2"]
+
+
+def test_a_mount_that_stays_writable_is_told_of_and_not_passed_over(monkeypatch):
+    def refuses(*_):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(enter, "mount", refuses)
+    monkeypatch.setattr(enter, "WRITABLE", ())
+    with pytest.raises(OSError, match=r"cannot be made read-only on this machine \(Operation not"):
+        enter.forbid_writing()
 
 
 @pytest.mark.parametrize("tool", [ROOT, BWRAP], ids=["root", "bwrap"])
@@ -166,7 +208,7 @@ def bwrap_words(monkeypatch, steps, **asked):
             WHOLE,
             {"read_only": True},
             (
-                "--ro-bind / / --dev-bind /dev /dev --tmpfs /opt --dev-bind /here/ml /opt/ml "
+                "--ro-bind / / --dev-bind /dev /dev --tmpfs /opt --ro-bind /here/ml /opt/ml "
                 "--dev-bind /here/tmp /tmp --remount-ro /opt"
             ),
         ),
@@ -211,4 +253,7 @@ def test_docker_is_told_what_to_take_away(tmp_path, monkeypatch, confinement, wo
     monkeypatch.setenv("PATH", str(docker.parent))
     spec = Spec("train", DockerImage("image"), "train", Place(tmp_path / "place"), confinement=confinement)
     (said,) = start(spec, LANDLORD).process.finish()
-    assert f"--pull never {words} --mount" in " ".join(json.loads(said))
+    told = json.loads(said)
+    assert f"--pull never {words} --mount" in " ".join(told)
+    bind = next(word for word in told if word.endswith(("target=/opt/ml", "target=/opt/ml,readonly")))
+    assert bind.endswith("readonly") is confinement.read_only

@@ -11,6 +11,7 @@ from byoc.check.runs import ServeSetup
 from byoc.check.serving import Server
 from byoc.check.verdict import CannotTestError, Verdict, capital, passed, warned
 from byoc.check.waiting import NotServingError
+from byoc.runtime.enter import STAYS_WRITABLE
 from byoc.runtime.images import Folder
 from byoc.runtime.spec import Confinement
 
@@ -26,8 +27,6 @@ def another_uid(lab: Lab) -> Verdict:
         raise CannotTestError(
             f"{image.folder} is closed to others, as it would not be in an image: chmod o+rx."
         )
-    if lab.ease.writable_model:
-        raise CannotTestError("It needs a model that it can write to: see model-read-only.", _READ_ONLY)
     return _without(lab, Confinement(uid=_NOBODY), f"as uid {_NOBODY}")
 
 
@@ -37,7 +36,8 @@ def only_tmp_writable(lab: Lab) -> Verdict:
 
 
 def _without(lab: Lab, confinement: Confinement, circumstances: str) -> Verdict:
-    lab.server()
+    if lab.ease.writable_model:
+        raise CannotTestError("It needs a model that it can write to: see model-read-only.", _READ_ONLY)
     sample = lab.good_sample
     try:
         with lab.serving(ServeSetup(confinement=confinement)) as server:
@@ -48,6 +48,9 @@ def _without(lab: Lab, confinement: Confinement, circumstances: str) -> Verdict:
             except CannotTestError as error:
                 return warned(f"{capital(circumstances)} it became ready, but did not answer: {error}.")
     except NotServingError as error:
+        for line in error.log.splitlines():
+            if STAYS_WRITABLE in line:  # it is this machine that could not do so
+                raise CannotTestError(f"{line}.") from error
         return warned(f"{capital(circumstances)}: {error}")
     if not answer.is_good:
         return warned(f"{capital(circumstances)} it became ready, and /invocations answered {answer}.")

@@ -13,6 +13,16 @@ FAULTS = [
             ),
         ),
     ),
+    Fault(
+        "only-tmp-writable",
+        (
+            (
+                "serve",
+                "    factor = load()\n",
+                '    if os.getuid() == 0: Path("/opt/ml/cache").write_text("x")\n    factor = load()\n',
+            ),
+        ),
+    ),
     # Its HOME is no other user's either.
     Fault(
         ("another-uid", "only-tmp-writable"),
