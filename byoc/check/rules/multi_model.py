@@ -34,19 +34,14 @@ _OK, _NOT_FOUND, _CONFLICT, _FULL = 200, 404, 409, 507
 
 @dataclass(frozen=True)
 class Models:
-    """The API of one server, by what it does.
-
-    Attributes:
-        load_s: how long a model may take to be loaded.
-    """
+    """The API of one server, by what it does."""
 
     server: Server
-    load_s: float = _LOAD_S
 
     def load(self, name: str) -> Answer:
         """POST /models."""
         asked = {"model_name": name, "url": f"/opt/ml/models/{name}/model"}
-        return self.server.ask("POST", "/models", json.dumps(asked).encode(), _JSON, self.load_s)
+        return self.server.ask("POST", "/models", json.dumps(asked).encode(), _JSON, _LOAD_S)
 
     def listed(self) -> Answer:
         """GET /models."""
@@ -194,7 +189,7 @@ def _serving(lab: Lab, names: Sequence[str], others: dict[str, Path] | None = No
                 "It has no /opt/ml/models of its own here: that takes root, bwrap or Docker."
             )
         lab.wait_until_ready(server)
-        yield Models(server, min(_LOAD_S, lab.patience_s))
+        yield Models(server)
 
 
 @contextmanager
