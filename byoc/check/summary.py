@@ -14,6 +14,10 @@ _NEEDED = {
     "image-manifest",
     "listens-on-all",
     "model-read-only",
+    "program-executable",
+    "program-found",
+    "program-interpreter",
+    "program-line-ends",
     "shm-64mb",
 }
 _OF = {
@@ -68,11 +72,13 @@ def _told(faults: Sequence[Result]) -> str:
 def _first(results: Sequence[Result]) -> str:
     """Begin the summary of results none of which keeps it from starting."""
     is_fine = ends_well(results)
-    known = {result.rule.id for result in results if result.verdict.outcome is not Outcome.UNTESTED}
+    rules = [result.rule for result in results if result.verdict.outcome is not Outcome.UNTESTED]
+    known = {rule.id for rule in rules}
     if _STARTS in known:
-        return (
-            "SageMaker will start this." if is_fine else "SageMaker will start this, but not all will work."
-        )
+        if all(rule.by_url for rule in rules):  # of a running server nobody knows how it was started
+            return "It serves; whether SageMaker can start it was not tested."
+        told = "SageMaker will start this"
+        return f"{told}." if is_fine else f"{told}, but not all will work."
     if not known:
         return "Nothing was tested."
     return "Nothing that was tested failed." if is_fine else ""

@@ -8,6 +8,7 @@ from byoc.check.table import RULES
 from byoc.check.verdict import failed, passed, untested, warned
 
 _STARTS = ("serve-starts", passed(""))
+_STARTED = (_STARTS, ("model-read-only", passed("")))
 
 
 def results(*verdicts):
@@ -24,10 +25,14 @@ def said(*verdicts):
     [
         ([], "Nothing was tested."),
         ([("train-completes", untested(""))], "Nothing was tested. 1 could not be tested: "),
-        ([_STARTS, ("keep-alive", warned(""))], "SageMaker will start this. 1 warning above."),
+        ([*_STARTED, ("keep-alive", warned(""))], "SageMaker will start this. 1 warning above."),
+        (
+            [_STARTS, ("ping-warm", passed("")), ("shm-64mb", untested(""))],
+            "It serves; whether SageMaker can start it was not tested. 1 could not be tested: ",
+        ),
         ([("train-completes", passed(""))], "Nothing that was tested failed."),
         (
-            [_STARTS, ("body-6mb", failed("")), ("chunked-request", failed(""))],
+            [*_STARTED, ("body-6mb", failed("")), ("chunked-request", failed(""))],
             (
                 "SageMaker will start this, but not all will work. "
                 "Serving: calls with bodies of 6 MB fail (body-6mb). "
@@ -41,7 +46,9 @@ def test_what_works_and_what_does_not_is_told_by_part(verdicts, expected):
     assert said(*verdicts).startswith(expected)
 
 
-@pytest.mark.parametrize("name", ["image-architecture", "model-read-only", "listens-on-all", "shm-64mb"])
+@pytest.mark.parametrize(
+    "name", ["image-architecture", "model-read-only", "listens-on-all", "shm-64mb", "program-line-ends"]
+)
 def test_what_starts_here_alone_is_not_said_to_start_on_sagemaker(name):
     assert said(_STARTS, (name, failed(""))).startswith("SageMaker will not start this: ")
 
