@@ -21,6 +21,7 @@ CALL_S = 60.0  # what SageMaker waits for an answer to /invocations
 _SHOWN = 200
 _LOOKED_AT = 4096
 _MARKUP = re.compile(r"<head\b.*?</head>|<[^<>]*>", re.DOTALL | re.IGNORECASE)
+NAME = "localhost"  # what a container that is started here is called in its calls
 _STUCK_S = 1.0  # how long nothing more of a request is taken before an answer that is there is read
 _LONGEST_ANSWER = 256 * 1024 * 1024
 _HTTP_1_1 = 11
@@ -110,17 +111,20 @@ class Wire(socket.socket):
 class Line:
     """One connection to a container, for one call or for several.
 
+    Args:
+        host: what the calls name as their Host.
+
     Attributes:
         connect_s: how long it took until somebody had accepted.
     """
 
-    def __init__(self, dial: Dial, timeout_s: float = CALL_S) -> None:
+    def __init__(self, dial: Dial, timeout_s: float = CALL_S, host: str = NAME) -> None:
         """Connect.
 
         Raises:
             BrokenCallError: nobody listens.
         """
-        self._timeout_s = timeout_s
+        self._timeout_s, self._host = timeout_s, host
         began = time.monotonic()
         try:
             connected = dial()
@@ -131,7 +135,7 @@ class Line:
         self._wire = Wire(fileno=connected.detach())
         with contextlib.suppress(OSError):  # a small body is to follow its headers at once
             self._wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connection = http.client.HTTPConnection("localhost")
+        self._connection = http.client.HTTPConnection(NAME)
         self._connection.auto_open = 0  # a connection that has ended is not made anew, to wherever
         self._connection.sock = self._wire
 
@@ -169,6 +173,7 @@ class Line:
 
     def _send(self, method: str, path: str, body: bytes | Iterable[bytes], headers: dict[str, str]) -> bool:
         """Send a request; return whether all of it was taken: where not, the answer may be there already."""
+        headers["Host"] = self._host
         if not isinstance(body, bytes):
             headers["Transfer-Encoding"] = "chunked"
         elif method == "POST":

@@ -79,4 +79,5 @@ def address_of(url: str) -> Address:
         raise ByocError(f"{url} cannot be checked. Give http://HOST:PORT of a container that serves.")
     if not parts.hostname or parts.path.strip("/") or parts.query:
         raise ByocError(f"{url} cannot be checked. Give http://HOST:PORT alone: the paths are SageMaker's.")
-    return Address(parts.hostname, port, f"http://{parts.hostname}:{port}")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return Address(parts.hostname, port, f"http://{host}{'' if port == _PORT else f':{port}'}")

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from byoc.check.exchange import CALL_S, Answer, BrokenCallError, Line
+from byoc.check.exchange import CALL_S, NAME, Answer, BrokenCallError, Line
 from byoc.check.question import Address, Sample
 from byoc.check.verdict import CannotTestError
 from byoc.check.waiting import HiddenError, NotServingError, Ping, Standstill, Work, work_of
@@ -40,6 +41,7 @@ class Server:
         model: its /opt/ml/model, on this machine.
         pings: until it was ready, one after the other.
         ready_s: seconds from its start to the first 200 on /ping.
+        host: what calls name as their Host: some servers answer to no name but their own.
     """
 
     dial: Callable[[], socket.socket]
@@ -47,10 +49,11 @@ class Server:
     model: Path | None = None
     pings: list[Ping] = field(default_factory=list)
     ready_s: float = 0.0
+    host: str = NAME
 
     def line(self, timeout_s: float = CALL_S) -> Line:
         """Return a new connection; BrokenCallError where nobody listens."""
-        return Line(self.dial, timeout_s)
+        return Line(self.dial, timeout_s, self.host)
 
     def ask(
         self,
@@ -244,4 +247,4 @@ def is_proxy(process: Running) -> bool:
 
 def server_at(address: Address) -> Server:
     """Return a server that somebody else has started."""
-    return Server(dial_port(address.port, address.host))
+    return Server(dial_port(address.port, address.host), host=urlsplit(address.url).netloc)

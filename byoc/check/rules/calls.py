@@ -147,8 +147,9 @@ def keep_alive(lab: Lab) -> Verdict:
 def response_framing(lab: Lab) -> Verdict:
     """Whether an answer ends where it says."""
     lab.good_answer()
+    server = lab.server()
     try:
-        raw = bytes_of_answer(lab.server().dial, lab.sample, CALL_S)
+        raw = bytes_of_answer(server.dial, lab.sample, CALL_S, server.host)
     except OSError as error:
         return failed(f"A call with `Connection: close` is not answered: {error}.")
     try:

@@ -7,8 +7,11 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from byoc.check import serving
 from byoc.check.exchange import BrokenCallError, Line
 from byoc.check.load import Load, crowd
+from byoc.check.question import address_of
+from byoc.check.serving import server_at
 from byoc.runtime.network import dial_port
 
 _LARGE = bytes(8 << 20)
@@ -200,3 +203,25 @@ def test_a_load_calls_until_its_block_ends_and_keeps_what_broke():
 @pytest.mark.parametrize(("call_s", "clients"), [(0.0, 32), (0.01, 32), (1.0, 20), (4.0, 5), (60.0, 1)])
 def test_fewer_clients_make_long_calls(call_s, clients):
     assert crowd(32, call_s) == clients
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://ml.example:8080", b"ml.example:8080"),
+        ("http://ml.example", b"ml.example"),
+        ("http://[::1]:81", b"[::1]:81"),
+    ],
+)
+def test_a_running_server_is_called_by_its_own_name(monkeypatch, url, host):
+    heard = []
+
+    def serve(connection):
+        heard.append(connection.recv(65536))
+        connection.sendall(_OK)
+
+    with server(serve) as dial:
+        monkeypatch.setattr(serving, "dial_port", lambda _port, _host: dial)
+        server_at(address_of(url)).ping()
+    assert heard[0].count(b"Host: ") == 1
+    assert b"\r\nHost: " + host + b"\r\n" in heard[0]
