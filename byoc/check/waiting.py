@@ -16,7 +16,8 @@ _BUSY = 0.1  # of one processor; to answer /ping takes less
 _BUSY_BYTES_PER_S = 1e6
 _LOADING = (0, 200, 503)  # no answer at all, such as of a server that does not listen yet; and "not yet"
 _SERVER_ERROR = 500
-_READS = ("rchar", "read_bytes")  # by read(2), and by touching a mapped file
+_MOVES = ("rchar", "wchar", "read_bytes")  # by read(2), by write(2), and by touching a mapped file
+_HEAD_LINES = 2  # of /proc/PID/net/dev
 # What a program writes that would have started with a writable model, or with a larger /dev/shm.
 _DENIED = re.compile(
     r"read-only file system|EROFS|errno 30\b|permission denied|EACCES|no space left|ENOSPC|bus error|SIGBUS"
@@ -81,18 +82,22 @@ class Ping:
 
 @dataclass(frozen=True)
 class Work:
-    """What the processes of a program have done so far."""
+    """What the processes of a program have done so far.
+
+    Attributes:
+        moved_bytes: read and written, and received by the network in which they are.
+    """
 
     pids: frozenset[int]
     cpu_s: float
-    read_bytes: int
+    moved_bytes: int
 
     def is_much_since(self, before: "Work", seconds: float) -> bool:
-        """Whether it did more in these seconds than answer /ping: computed, read, or began a process."""
+        """Whether it did more in these seconds than answer /ping: computed, moved bytes, or began a process."""
         return (
             self.pids != before.pids
             or self.cpu_s - before.cpu_s > _BUSY * seconds
-            or self.read_bytes - before.read_bytes > _BUSY_BYTES_PER_S * seconds
+            or self.moved_bytes - before.moved_bytes > _BUSY_BYTES_PER_S * seconds
         )
 
 
@@ -100,7 +105,7 @@ class Work:
 class Standstill:
     """Finds out that a server answers /ping the same wrong thing all the time, and does nothing meanwhile.
 
-    One that loads is told from it: it answers 503, or nothing, or something new, or it computes or reads.
+    One that loads is told from it: it answers 503, or nothing, or something new, or it does something.
 
     Args:
         work: what its processes have done so far, None where that cannot be seen.
@@ -144,12 +149,20 @@ def work_of(processes: Iterable[Running]) -> Work | None:
     return Work(
         frozenset(one.pid for one in everybody),
         sum(one.cpu_s for one in everybody),
-        sum(_read_bytes(one.pid) for one in everybody),
+        sum(_moved_bytes(one.pid) for one in everybody) + _received_bytes(everybody[0].pid),
     )
 
 
-def _read_bytes(pid: int) -> int:
+def _moved_bytes(pid: int) -> int:
     with suppress(OSError):  # it has ended, or is another user's
         fields = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
-        return sum(int(fields[name]) for name in _READS)
+        return sum(int(fields[name]) for name in _MOVES)
+    return 0
+
+
+def _received_bytes(pid: int) -> int:
+    """Return what has come into a process's network: what recv(2) gives a process counts as read nowhere."""
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()[_HEAD_LINES:]
+        return sum(int(line.partition(":")[2].split()[0]) for line in lines)
     return 0

@@ -1,8 +1,13 @@
 """A wait ends early where /ping will not be answered 200, and only there."""
 
+import os
+import socket
+from pathlib import Path
+
 import pytest
 
-from byoc.check.waiting import NotServingError, Ping, Standstill, Work
+from byoc.check.waiting import NotServingError, Ping, Standstill, Work, work_of
+from byoc.runtime.procfs import Running
 
 IDLE = Work(frozenset({1}), 0.5, 1000)
 UNSEEN = None
@@ -74,3 +79,28 @@ def test_who_has_done_its_work_is_waited_for_no_longer():
 )
 def test_only_who_ended_or_was_denied_something_may_start_where_it_is_given_more(error, lacks):
     assert error.lacks_something is lacks
+
+
+def received():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as ours,
+        listener.accept()[0] as theirs,
+    ):
+        for _ in range(100):
+            ours.sendall(bytes(30_000))
+            theirs.recv(30_000, socket.MSG_WAITALL)
+
+
+def written():
+    with Path(os.devnull).open("wb", buffering=0) as file:
+        file.write(bytes(3_000_000))
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/dev").exists(), reason="needs Linux")
+@pytest.mark.parametrize("move", [received, written])
+def test_what_comes_over_a_socket_or_is_written_is_work(move):
+    this = [Running(os.getpid(), 0, "python", (), 0.0)]
+    before = work_of(this)
+    move()
+    assert work_of(this).is_much_since(before, 1.0)
