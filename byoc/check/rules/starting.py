@@ -58,6 +58,8 @@ def ping_while_loading(lab: Lab) -> Verdict:
         )
     if seen.is_ready:
         return _early(seen)
+    if not seen.is_opened:
+        return _unopened(seen)
     return passed(f"While {seen.what} could not be read: {seen.told}")
 
 
@@ -69,10 +71,8 @@ def model_is_read(lab: Lab) -> Verdict:
         seen = lab.once(attempt)
         if seen.is_opened:
             return passed("It opens files of its model.")
-        if not seen.is_ready:
-            return passed(f"While {seen.what} could not be read: {seen.told}")
         if not seen.is_ignored:
-            return passed(f"While {seen.what} could not be read, a call {seen.came}.")
+            return _unopened(seen)
     return warned(
         "It answers /ping and the sample request while no file of /opt/ml/model can be read, and opens none: "
         "the model that it was given is ignored."
@@ -94,6 +94,15 @@ def ping_without_model(lab: Lab) -> Verdict:
         if answer.is_good:
             return passed(f"With an empty /opt/ml/model it answers {answer.status}; see {_IS_READ}.")
         return failed(f"With an empty /opt/ml/model /ping answered 200, and /invocations {answer}.")
+
+
+def _unopened(seen: Stuck) -> Verdict:
+    """What a server did that has opened nothing: it may have looked for an ordinary file, and found none."""
+    did = f"a call {seen.came}." if seen.is_ready else seen.told
+    return untested(
+        f"While {seen.what} could not be read, as a pipe stood for it: {did} But no process was seen to open "
+        "it, so how it is read is not known."
+    )
 
 
 def _early(seen: Stuck) -> Verdict:

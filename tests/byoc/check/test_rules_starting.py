@@ -6,8 +6,11 @@ from faulty import GOOD, SAMPLE
 
 from byoc.check.lab import Lab
 from byoc.check.question import Question
+from byoc.check.rules import starting
 from byoc.check.rules.starting import model_is_read, ping_while_loading
+from byoc.check.stuck import Stuck
 from byoc.check.verdict import Outcome
+from byoc.check.waiting import Ping
 from byoc.runtime.images import Folder
 
 pytestmark = pytest.mark.check
@@ -33,3 +36,18 @@ def test_the_largest_file_may_be_one_that_is_not_needed(model, fault, outcome, t
     assert loading.outcome is outcome, loading.seen
     assert "any file of /opt/ml/model" in loading.seen
     assert (read.outcome, read.seen) == (Outcome.PASS, "It opens files of its model.")
+
+
+@pytest.mark.parametrize(("is_opened", "outcome"), [(True, Outcome.PASS), (False, Outcome.UNTESTED)])
+def test_who_takes_a_pipe_for_no_file_has_not_been_seen_to_load_its_model(
+    monkeypatch, is_opened, outcome, tmp_path
+):
+    ping = Ping(0.1, 503, "/ping answered 503", 0.01, connected=True)
+    stuck = Stuck("model.txt", [ping], "/ping answered 503.", None, is_opened)
+    monkeypatch.setattr(starting, "without_largest", lambda _lab: stuck)
+    for name in ("server", "good_answer"):
+        monkeypatch.setattr(Lab, name, lambda _lab: None)
+    monkeypatch.setattr(starting, "model_of", lambda _lab: tmp_path)
+    lab = Lab(Question(Folder(GOOD)), tmp_path)
+    assert ping_while_loading(lab).outcome is outcome
+    assert model_is_read(lab).outcome is outcome
