@@ -18,6 +18,7 @@ from byoc.runtime.container import Container
 from byoc.runtime.network import PORT, dial_port
 from byoc.runtime.procfs import Running, family, listens_at, network_of, ports_of
 from byoc.runtime.readiness import PING_TIMEOUT_S
+from byoc.runtime.words import SHELLS
 
 _OK = 200
 _LOOK_S, _LONGEST_LOOK_S = 0.05, 0.5
@@ -141,14 +142,14 @@ class Server:
         return found
 
     def predictors(self) -> list[Running]:
-        """Return the processes that answer calls, as far as can be told: those below all others, no proxy."""
-        everybody = [
-            one
-            for one in self.processes()
-            if not is_proxy(one) and not any(_TRACKER in word for word in one.words)
-        ]
-        parents = {one.parent for one in everybody}
-        return [one for one in everybody if one.pid not in parents]
+        """Return the processes that answer calls, as far as can be told: those below all others, no proxy.
+
+        Where there are proxies alone, or below a shell, they predict themselves: httpd with Python in it.
+        """
+        everybody = [one for one in self.processes() if not any(_TRACKER in word for word in one.words)]
+        able = [one for one in everybody if not is_proxy(one) and one.name not in SHELLS] or everybody
+        parents = {one.parent for one in able}
+        return [one for one in able if one.pid not in parents]
 
     @property
     def running(self) -> Container:

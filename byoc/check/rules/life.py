@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from contextlib import suppress
 
 from byoc.check import sources
@@ -14,7 +14,7 @@ from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
 from byoc.check.serving import Server
 from byoc.check.signals import frozen
-from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
+from byoc.check.verdict import CannotTestError, Verdict, failed, passed, untested, warned
 from byoc.check.waiting import NotServingError
 from byoc.runtime.network import PORT
 from byoc.runtime.procfs import executable, memory_bytes
@@ -42,18 +42,26 @@ def ping_frozen(lab: Lab) -> Verdict:
     sample = lab.good_sample
     with lab.serving() as server:
         predictors = predictors_of(server, sample)
-        if not any(_INTERPRETERS.fullmatch(executable(one.pid) or "python") for one in predictors):
-            names = ", ".join(sorted({one.name for one in predictors}))
-            return passed(f"What predicts ({names}) has no interpreter whose lock could be held.")
+        is_known = any(_INTERPRETERS.fullmatch(executable(one.pid) or "python") for one in predictors)
         with frozen(predictors):
             answers = [answer for _ in range(_TRIES) if (answer := _ping(server)) is not None]
     names = ", ".join(sorted({one.name for one in predictors}))
-    if not answers:
-        return warned(
-            f"With {len(predictors)} processes frozen ({names}), /ping was not answered within "
-            f"{PING_TIMEOUT_S:g} s."
-        )
-    return passed(f"With {len(predictors)} processes frozen ({names}), /ping answered {answers[0]}.")
+    return stood_still(f"With {len(predictors)} processes frozen ({names})", answers, is_known)
+
+
+def stood_still(when: str, answers: Sequence[Answer], is_interpreter: bool) -> Verdict:
+    """Say what pings came to while all that predicts stood still.
+
+    Args:
+        is_interpreter: whether what predicts is known to have an interpreter lock. By its name alone nothing
+            is known to have none: uwsgi and httpd run Python, and what PyInstaller makes is called anything.
+    """
+    if answers:
+        return passed(f"{when}, /ping answered {answers[0]}.")
+    seen = f"{when}, /ping was not answered within {PING_TIMEOUT_S:g} s"
+    if is_interpreter:
+        return warned(f"{seen}.")
+    return untested(f"{seen}. Whether anything in them holds a lock as long as it predicts cannot be seen.")
 
 
 def bind_to_port(lab: Lab) -> Verdict:

@@ -5,6 +5,7 @@ import signal
 import pytest
 from faulty import GOOD, SAMPLE, Fault
 
+from byoc.check.exchange import Answer
 from byoc.check.lab import Lab
 from byoc.check.question import Question
 from byoc.check.rules import ending, life
@@ -83,3 +84,17 @@ def test_processes_are_of_one_kind_that_differ_by_a_number_alone():
         "worker 5",
         "nginx: master process",
     ]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "is_interpreter", "outcome"),
+    [
+        ([200], True, Outcome.PASS),
+        ([200], False, Outcome.PASS),
+        ([], True, Outcome.WARN),
+        ([], False, Outcome.UNTESTED),  # such as a Python that is called uwsgi
+    ],
+)
+def test_a_ping_that_stood_still_is_no_pass_whatever_the_program_is_called(statuses, is_interpreter, outcome):
+    answers = [Answer(status, {}, b"", 0.01) for status in statuses]
+    assert life.stood_still("With 1 process frozen", answers, is_interpreter).outcome is outcome

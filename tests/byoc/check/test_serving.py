@@ -39,6 +39,10 @@ def test_what_has_a_proxy_below_it_predicts(predictors):
     assert predictors(process(1, 0, "python"), process(2, 1, "nginx"), process(3, 2, "nginx")) == [1]
 
 
+def test_a_proxy_that_has_nobody_behind_it_predicts_itself(predictors):
+    assert predictors(process(1, 0, "sh"), process(2, 1, "httpd"), process(3, 2, "httpd")) == [3]
+
+
 def test_what_only_cleans_up_does_not_predict(predictors):
     tracker = process(2, 1, "python", "python", "-c", "from multiprocessing.resource_tracker import main")
     assert predictors(process(1, 0, "python"), tracker) == [1]
