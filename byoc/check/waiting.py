@@ -93,7 +93,7 @@ class Work:
     moved_bytes: int
 
     def is_much_since(self, before: "Work", seconds: float) -> bool:
-        """Whether it did more in these seconds than answer /ping: computed, moved bytes, or began a process."""
+        """Whether it did more in these seconds than answer /ping: computed, moved bytes, began a process."""
         return (
             self.pids != before.pids
             or self.cpu_s - before.cpu_s > _BUSY * seconds
