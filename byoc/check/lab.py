@@ -50,6 +50,7 @@ class Lab:
         never: why there is no shared server, None where there is one or none was wanted yet.
         usual_s: how long the first server took that became ready, None where none has.
         first: what calls came to when the shared server had just become ready, None where there was none.
+        ended: how a shared server ended that nobody had stopped, "" where none did.
     """
 
     question: Question
@@ -61,6 +62,7 @@ class Lab:
     never: NotServingError | None = None
     usual_s: float | None = None
     first: FirstCalls | None = None
+    ended: str = ""
     _waited_s: float = 0.0
     _answer: Answer | BrokenCallError | None = None
     _made: dict[Hashable, Any] = field(default_factory=dict)
@@ -186,6 +188,7 @@ class Lab:
         if self.never is not None:
             raise self.never
         if self._server is not None and not self._server.is_alive():
+            self.look_after()
             self.close_server()
         if self._server is None:
             try:
@@ -194,6 +197,18 @@ class Lab:
                 self.never = error
                 raise
         return self._server
+
+    def look_after(self) -> None:
+        """Take down how the shared server has ended, if it has by itself: another takes its place."""
+        server = self._server
+        if server is not None and server.is_gone() and not self.ended:
+            status = server.running.process.poll()
+            self.ended = f"After calls serve ended by itself, with status {status}{server.tail()}"
+
+    def tell_end(self) -> str:
+        """Return how a shared server has ended by itself, "" where none has: once, for one rule to tell."""
+        told, self.ended = self.ended, ""
+        return told
 
     def once(self, make: Callable[["Lab"], _Made]) -> _Made:
         """Return what a function makes of this lab: made when the first rule asks for it, and remembered."""

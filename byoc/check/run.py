@@ -8,7 +8,7 @@ from byoc.check.exchange import BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.question import Address
 from byoc.check.rule import Rule
-from byoc.check.verdict import CannotTestError, Verdict, untested
+from byoc.check.verdict import CannotTestError, Outcome, Verdict, untested
 from byoc.check.waiting import NotServingError
 from byoc.errors import ByocError
 
@@ -39,10 +39,15 @@ def results(
 def _verdict(rule: Rule, lab: Lab, *, is_told: bool) -> Verdict:
     if isinstance(lab.question.target, Address) and not rule.by_url:
         return untested("Only a running server was given: name its image or its folder to have this tested.")
+    had_ended = bool(lab.ended)
     try:
-        return rule.test(lab)
+        verdict = rule.test(lab)
     except ByocError as error:  # such as of an engine that has gone: the other rules are tested all the same
-        return _untested(error, lab, is_told=is_told)
+        verdict = _untested(error, lab, is_told=is_told)
+    lab.look_after()
+    if verdict.outcome is Outcome.FAIL and not had_ended:
+        lab.tell_end()  # this rule has
+    return verdict
 
 
 def _untested(error: ByocError, lab: Lab, *, is_told: bool) -> Verdict:

@@ -76,7 +76,10 @@ class _Usual:
 
 def crash_ends_container(lab: Lab) -> Verdict:
     """What becomes of the container as one of its processes is killed, each kind of process in turn."""
-    lab.server().processes()
+    server = lab.server()
+    if ended := lab.tell_end():
+        return failed(ended, "Its last lines say why; catch that error where a call is answered.")
+    server.processes()
     falls = []
     for fall in _falls(lab, _Usual(lab.good_sample, lab.first_answer().seconds if lab.good_sample else 0.0)):
         if fall.verdict.outcome is not Outcome.PASS:
@@ -160,7 +163,8 @@ RULES = (
     Rule(
         id="crash-ends-container",
         part=Part.SERVE,
-        says="serves again, or ends with a status other than 0, when one of its processes is killed",
+        says="does not end by itself; serves again, or ends with a status other than 0, when one of its "
+        "processes is killed",
         why="SageMaker replaces a container that fails. One that stays up half dead, or says with status 0 "
         "that it meant to end, it may not.",
         so="an instance where a process dies (out of memory, a crash in a library) stays broken",

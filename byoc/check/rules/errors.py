@@ -86,6 +86,8 @@ def worker_survives(lab: Lab) -> Verdict:
     """Whether all processes are there after garbage; one that ends by chance does not do so twice."""
     lab.good_answer()
     server = lab.server()
+    if ended := lab.tell_end():
+        return failed(ended)
     before = _pids(server)
     if before is None:
         if bad := _lost_good_call(lab, server):

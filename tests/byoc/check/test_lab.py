@@ -1,14 +1,19 @@
 """A server that does not become ready is waited for once, whatever is tested."""
 
+import os
+import re
+import signal
+from dataclasses import replace
+
 import pytest
-from faulty import SAMPLE, Fault
+from faulty import GOOD, SAMPLE, Fault
 
 from byoc.check.lab import Lab
 from byoc.check.question import Question
 from byoc.check.rule import Part
 from byoc.check.run import results
 from byoc.check.table import RULES
-from byoc.check.verdict import Outcome
+from byoc.check.verdict import Outcome, failed, passed
 from byoc.runtime.images import Folder
 
 _PING = '            self.answer(200 if pool.ready else 503)\n        elif self.path == "/exec'
@@ -50,3 +55,36 @@ def test_a_start_is_not_waited_for_much_longer_than_it_usually_takes(lab):
     assert lab.patience_s == 480.0
     lab.usual_s = 2.0
     assert lab.patience_s == 40.0
+
+
+@pytest.fixture
+def good(lab):
+    object.__setattr__(lab.question, "target", Folder(GOOD))
+    return lab
+
+
+def kill_the_shared_server(lab):
+    running = lab.server().running
+    os.kill(running.main(), signal.SIGKILL)
+    running.process.wait(10.0)
+
+
+def test_a_server_that_ended_by_itself_is_replaced_and_told_once(good):
+    good.good_answer()
+    kill_the_shared_server(good)
+    found = verdicts(good, "worker-survives")["worker-survives"]
+    assert found.outcome is Outcome.FAIL, found.seen
+    assert re.match(r"After calls serve ended by itself, with status -?\d+:\n  ready", found.seen)
+    assert verdicts(good, "unknown-path")["unknown-path"].outcome is Outcome.PASS
+    assert not good.ended
+
+
+@pytest.mark.parametrize(("verdict", "is_left"), [(passed(""), True), (failed(""), False)])
+def test_a_rule_that_fails_tells_of_the_end_itself(good, verdict, is_left):
+    def test(lab):
+        kill_the_shared_server(lab)
+        return verdict
+
+    rule = replace(next(rule for rule in RULES if rule.id == "unknown-path"), test=test)
+    list(results([rule], good))
+    assert bool(good.ended) is is_left
