@@ -1,14 +1,17 @@
 """Reads from an nginx configuration what it allows a call to /invocations."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 _PATH = "/invocations"
 _TOKEN = re.compile(
     r"""\#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|(?:\\.|\$\{[^}]*\}|\{\{.*?\}\}|[^\s{};\\])+|[{};]"""
 )
-_INCLUDED = re.compile(r"^\s*include\s+(?!\S*(mime\.types|_params)\b)", re.MULTILINE)
+_INCLUDED = re.compile(r"(?:^|[;{}])\s*include\s+(?!\S*(mime\.types|_params)\b)", re.MULTILINE)
+_INCLUDE = re.compile(r"(^|[;{}])\s*include\s+([^\s;{}]+)\s*;", re.MULTILINE)
+_REMARK = re.compile(r"^\s*#.*$", re.MULTILINE)
+_DEEPEST = 5  # of files that include files
 _PASSES = ("proxy", "uwsgi", "fastcgi", "grpc")
 _SIZES = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 _SECONDS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -81,6 +84,22 @@ def limits_of(text: str) -> Limits | None:
                 is_whole,
             )
     return None
+
+
+def with_included(text: str, read: Callable[[str], tuple[Sequence[str], bool]], depth: int = 0) -> str:
+    """Return a configuration with the files that it includes in their places.
+
+    Args:
+        read: returns the texts of the files that a path or pattern means, and whether these are all: where
+            they are not the include stays too.
+    """
+
+    def included(found: re.Match[str]) -> str:
+        texts, are_all = read(found[2].strip("\"'")) if depth < _DEEPEST else ((), False)
+        inner = "\n".join(with_included(one, read, depth + 1) for one in texts)
+        return f"{found[1]}\n{inner}\n" if are_all else f"{found[1]}\n{inner}\n{found[0][len(found[1]) :]}"
+
+    return _INCLUDE.sub(included, _REMARK.sub("", text))
 
 
 def _parsed(text: str) -> Block:
