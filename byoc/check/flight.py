@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from byoc.check.exchange import Answer, BrokenCallError
+from byoc.check.exchange import BrokenCallError
 from byoc.check.load import Load
 from byoc.check.question import Sample
 from byoc.check.serving import Server, is_proxy
@@ -26,7 +26,7 @@ _HEARD_S, _BEGUN_S = 1.2, 0.3
 _TRIES_S = 20.0
 _ANSWERED_S = 1.0  # a call that is answered at all is answered in this time, or in that times the usual
 _TIMES = 3
-_LATER = (429, 503)
+_REFUSALS = (429, 503)
 
 
 @dataclass(frozen=True)
@@ -36,30 +36,38 @@ class Flight:
     Attributes:
         accepted: how many of them the container had accepted when the last was made; the others wait in
             the kernel's queue. 0 too where that did not come to rest.
+        answered_before: how many answers had come when what is looked at began; those with 2xx among them
+            are no calls under way.
+        counted_before: the same for other answers, which a signal may have caused before it is acted on.
+        may_refuse: whether a call may have been refused as it came, and so was never under way.
     """
 
     load: Load
     predictors: tuple[Running, ...]
     accepted: int
     answered_before: int
+    counted_before: int
     broken_before: int
-
-    @property
-    def answers(self) -> list[Answer]:
-        """Those that have come since."""
-        return self.load.answers[self.answered_before :]
+    may_refuse: bool = False
 
     @property
     def losses(self) -> list[str]:
-        """Why calls were not answered with 2xx since; one that was told to come again is not lost."""
+        """Why calls were not answered with 2xx since: nobody makes them again, whatever the status."""
         broken = [reason for reason, _ in self.load.broken[self.broken_before :]]
-        bad = [answer for answer in self.answers if not answer.is_good and answer.status not in _LATER]
-        return [*broken, *(f"it was answered {answer}" for answer in bad)]
+        bad = [answer for answer in self.load.answers[self.counted_before :] if not answer.is_good]
+        refused = _REFUSALS if self.may_refuse else ()
+        return [*broken, *(f"it was answered {answer}" for answer in bad if answer.status not in refused)]
 
     @property
     def kept(self) -> int:
         """How many were answered with 2xx since."""
-        return sum(answer.is_good for answer in self.answers)
+        return sum(answer.is_good for answer in self.load.answers[self.answered_before :])
+
+
+def flight_of(load: Load, predictors: tuple[Running, ...] = (), taken: int = 0) -> Flight:
+    """Return the calls of a load that are under way now."""
+    came = len(load.answers)
+    return Flight(load, predictors, taken, came, came, len(load.broken))
 
 
 def predictors_of(server: Server, sample: Sample | None) -> list[Running]:
@@ -95,7 +103,7 @@ def calls_in_flight(server: Server, sample: Sample, clients: int, timeout_s: flo
                 taken = _taken(main, server.running.port or PORT, load)
                 if taken or time.monotonic() > give_up:
                     load.call_no_more()
-                    yield Flight(load, predictors, taken, len(load.answers), len(load.broken))
+                    yield replace(flight_of(load, predictors, taken), may_refuse=not taken)
                     break
             time.sleep(_LOOK_S)
 
@@ -104,18 +112,20 @@ def terminated(server: Server, main: Running, flight: Flight) -> Flight:
     """Send a container's first process SIGTERM; return the calls that are under way when it has acted on it.
 
     That is seen, and not only waited for: on a busy machine it may be late, and calls that are answered
-    before it are none that a SIGTERM meets. Where it is frozen itself it finds the signal when it goes on.
+    before it are none that a SIGTERM meets; those that it answers otherwise than with 2xx from its SIGTERM on
+    are lost by that. Where it is frozen itself it finds the signal when it goes on.
 
     Raises:
         CannotTestError: it is not seen.
     """
+    found = flight_of(flight.load, flight.predictors, flight.accepted)
     send([main], signal.SIGTERM)
     is_frozen = any(one.pid == main.pid for one in flight.predictors)
     if not is_frozen and not _has_acted(main.pid, server.running.port or PORT):
         raise CannotTestError(
             f"What it does about SIGTERM was not over {_BUSY_S:g} s later. Test it where less else is done."
         )
-    return replace(flight, answered_before=len(flight.load.answers))
+    return replace(found, answered_before=len(flight.load.answers))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from byoc.check import sources
-from byoc.check.flight import Flight, calls_in_flight, calls_without_pause, terminated
+from byoc.check.flight import Flight, calls_in_flight, calls_without_pause, flight_of, terminated
 from byoc.check.lab import Lab
 from byoc.check.load import crowd
 from byoc.check.rule import Part, Rule
@@ -86,7 +86,7 @@ def _unfrozen(frozen: Flight, free: Flight, mend: str) -> Verdict:
     seen = f"{_lost(frozen)} The process that was to read them stood still then."
     if free.losses:
         return failed(f"{seen} When none did: {_lost(free)}", mend)
-    if not free.answers:
+    if not free.kept:
         return warned(f"{seen} When none did, no call was under way at SIGTERM.", mend)
     return warned(f"{seen} When none did, {_kept(free)}", mend)
 
@@ -111,8 +111,8 @@ def _ended_with_calls(lab: Lab, clients: int) -> Flight:
             if not flight.accepted:
                 raise CannotTestError("No call could be kept under way in it for a SIGTERM to come to.")
             found = terminated(server, main, flight)
-    if not found.answers and not found.losses:
-        raise CannotTestError("All calls had been answered before SIGTERM came.")
+    if not found.kept and not found.losses:
+        raise CannotTestError("All calls had been answered when it acted on SIGTERM.")
     return found
 
 
@@ -122,17 +122,15 @@ def _ended_under_load(lab: Lab, clients: int) -> Flight:
         main = server.processes()[:1]
         with calls_without_pause(server, lab.sample, clients, _CALL_S) as load:
             load.call_no_more()
-            flight = Flight(load, (), 0, len(load.answers), len(load.broken))
+            flight = flight_of(load)
             send(main, signal.SIGTERM)
     return flight
 
 
 def _kept(flight: Flight) -> str:
-    many, told = len(flight.answers), len(flight.answers) - flight.kept
-    later = f", {told} of them that they are to come again" if told else ""
-    if many == 1:
-        return f"1 call was under way at SIGTERM, and was answered{later}."
-    return f"{many} calls were under way at SIGTERM, and all were answered{later}."
+    if flight.kept == 1:
+        return "1 call was under way at SIGTERM, and was answered."
+    return f"{flight.kept} calls were under way at SIGTERM, and all were answered."
 
 
 def _lost(flight: Flight) -> str:

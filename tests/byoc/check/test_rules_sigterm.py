@@ -65,7 +65,7 @@ def test_a_program_that_does_not_end_is_killed(monkeypatch, tmp_path):
 def flight(accepted, *statuses, broken=0):
     answers = [Answer(status, {}, b"", 0.1) for status in statuses]
     load = Load(lambda: answers[0], 8, answers, [("closed", 0.1)] * broken)
-    return Flight(load, (), accepted, 0, 0)
+    return Flight(load, (), accepted, 0, 0, 0)
 
 
 class Served:
@@ -91,7 +91,7 @@ LOST = flight(2, 200, broken=1)
     ("frozen", "unfrozen", "outcome", "seen"),
     [
         ([flight(8, 200, 200)], None, Outcome.PASS, "2 calls were under way at SIGTERM, and all were"),
-        ([flight(8, 200, 503)], None, Outcome.PASS, ", 1 of them that they are to come again."),
+        ([flight(8, 200, 503)] * 2, None, Outcome.FAIL, "1 were lost: it was answered 503"),
         ([flight(8, 200, 500)] * 2, None, Outcome.FAIL, "1 were lost: it was answered 500"),
         ([flight(8, 200, broken=1)] * 2, None, Outcome.FAIL, "1 were lost: closed"),
         ([LOST, flight(8, 200)], None, Outcome.WARN, "1 were lost: closed. At another SIGTERM 1 call was"),
@@ -112,7 +112,7 @@ def test_a_lost_call_weighs_less_where_the_process_that_lost_it_could_not_read_i
     ("under_way", "left", "why"),
     [
         (flight(0, 200), flight(0, 200), "No call could be kept under way"),
-        (flight(8), flight(8), "All calls had been answered before SIGTERM came"),
+        (flight(8), flight(8), "All calls had been answered when it acted"),
     ],
 )
 def test_what_no_call_met_is_not_passed(monkeypatch, under_way, left, why):
@@ -144,11 +144,11 @@ def program(text):
         process.kill()
 
 
-def terminated(process, predictors=()):
+def terminated(process, predictors=(), under_way=None):
     served = Served()
     served.running = type("Running", (), {"port": 1})
     main = Running(process.pid, 0, "python", (), 0.0)
-    return flights.terminated(served, main, replace(flight(8, 200), predictors=predictors))
+    return flights.terminated(served, main, replace(under_way or flight(8, 200), predictors=predictors))
 
 
 def test_a_sigterm_has_been_acted_on_when_the_program_is_at_rest_again(monkeypatch):
@@ -156,7 +156,26 @@ def test_a_sigterm_has_been_acted_on_when_the_program_is_at_rest_again(monkeypat
     with program(LATE.replace("BUSY", "time.process_time() < 0.4")) as process:
         left = terminated(process)
         assert process.stdout.readline() == b"acted\n"
-    assert left.answers == []  # the one that had come before it
+    assert (left.kept, left.losses) == (0, [])  # the one that had come before it
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_what_a_server_answers_at_once_to_a_sigterm_is_lost(monkeypatch, status):
+    under_way = flight(8, 503)  # that had come before
+
+    def acted(*_):
+        under_way.load.answers += [Answer(status, {}, b"", 0.1)] * 7 + [Answer(200, {}, b"", 0.1)]
+        return True
+
+    monkeypatch.setattr(flights, "_has_acted", acted)
+    with program(LATE.replace("BUSY", "False")) as process:
+        left = terminated(process, under_way=under_way)
+    assert (len(left.losses), left.kept) == (7, 0)
+
+
+def test_a_call_that_is_refused_as_it_comes_was_never_under_way():
+    assert not replace(flight(0, 503, 200), may_refuse=True).losses
+    assert flight(8, 503, 200).losses
 
 
 def test_one_that_is_busy_for_ever_after_a_sigterm_tells_nothing(monkeypatch):
