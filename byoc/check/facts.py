@@ -17,12 +17,17 @@ MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
 _ENGINE_S = 60.0
 SCHEMA_2 = "application/vnd.docker.distribution.manifest.v2+json"
 _CONTAINERDS_STORE = "io.containerd.snapshotter"
+GB = 1000**3
+MOST_BYTES = 10 * GB  # of an image, uncompressed, for serverless endpoints; AWS says 10 GB
 # Images that bring no USER, no ENTRYPOINT but one that runs what it is given, and a PATH of folders of the
-# system and the language.
+# system and the language; others of such a name, in other registries, may bring anything.
 _PLAIN = re.compile(
-    r"(?:.*/)?(?:python|debian|ubuntu|alpine|amazonlinux|fedora|rockylinux|almalinux|centos|busybox|scratch|cuda|"
-    r"node|openjdk|eclipse-temurin|amazoncorretto|miniconda3|r-base|r-ver|julia|golang|rust|buildpack-deps)"
-    r"(?:[:@].*)?"
+    r"(?:(?:docker\.io/)?(?:library/)?|public\.ecr\.aws/docker/library/)"
+    r"(?:python|debian|ubuntu|alpine|amazonlinux|fedora|rockylinux|almalinux|centos|busybox|scratch|node|openjdk|"
+    r"eclipse-temurin|amazoncorretto|r-base|julia|golang|rust|buildpack-deps)(?:[:@].*)?"
+    r"|(?:docker\.io/)?(?:continuumio/miniconda3|rocker/r-ver)(?:[:@].*)?"
+    r"|(?:docker\.io/|nvcr\.io/)?nvidia/cuda(?:[:@].*)?"
+    r"|public\.ecr\.aws/amazonlinux/amazonlinux(?:[:@].*)?"
 )
 
 

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from byoc.check.verdict import CannotTestError
+
 _PIECE = re.compile(r"\*\*/|\*\*|\*|\?|\[\^?[^\]]+\]|\\.|.", re.DOTALL)
 
 
@@ -20,7 +22,11 @@ def ignored_by(context: Path) -> Callable[[str], bool]:
 
 
 def ignored(text: str) -> Callable[[str], bool]:
-    """Return the same for the text of a .dockerignore."""
+    """Return the same for the text of a .dockerignore.
+
+    Raises:
+        CannotTestError: a pattern in it is none.
+    """
     rules = [_rule(line.strip()) for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
     def is_ignored(path: str) -> bool:
@@ -37,7 +43,13 @@ def ignored(text: str) -> Callable[[str], bool]:
 
 def _rule(line: str) -> tuple[re.Pattern[str], bool]:
     pattern = line.removeprefix("!").strip().strip("/").removeprefix("./")
-    return re.compile("".join(map(_expression, _PIECE.findall(pattern)))), not line.startswith("!")
+    try:
+        expression = re.compile("".join(map(_expression, _PIECE.findall(pattern))))
+    except re.error as error:
+        raise CannotTestError(
+            f"The pattern {line!r} of the .dockerignore cannot be read: {error}."
+        ) from error
+    return expression, not line.startswith("!")
 
 
 def _expression(piece: str) -> str:

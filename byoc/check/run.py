@@ -1,8 +1,10 @@
 """Tests rules one after the other."""
 
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from byoc.check.exchange import BrokenCallError
 from byoc.check.lab import Lab
@@ -13,6 +15,7 @@ from byoc.check.waiting import NotServingError
 from byoc.errors import ByocError
 
 _STARTS = "serve-starts"
+_MOST_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,22 @@ def _verdict(rule: Rule, lab: Lab, *, is_told: bool) -> Verdict:
         verdict = rule.test(lab)
     except ByocError as error:  # such as of an engine that has gone: the other rules are tested all the same
         verdict = _untested(error, lab, is_told=is_told)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other rules are tested all the same
+        verdict = untested(
+            f"The rule {rule.id} itself broke: {_shown(error)}. That is a fault of byoc check, not of the "
+            "container: please report it with this line."
+        )
     lab.look_after()
     if verdict.outcome is Outcome.FAIL and not had_ended:
         lab.tell_end()  # this rule has
     return verdict
+
+
+def _shown(error: Exception) -> str:
+    """Return an error's kind and words, shortened, and where it was raised."""
+    words = " ".join(str(error).split())[:_MOST_SHOWN]
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}{f' ({words})' if words else ''} in {Path(at.filename).name}:{at.lineno}"
 
 
 def _untested(error: ByocError, lab: Lab, *, is_told: bool) -> Verdict:

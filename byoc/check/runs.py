@@ -77,10 +77,13 @@ def training(question: Question, image: Image, place: Place, setup: TrainSetup) 
     """Give a run of `train`; it ends with the block.
 
     Raises:
-        CannotTestError: it cannot be started here.
+        CannotTestError: it cannot be started here, or a channel cannot be copied.
     """
     asked = question.hyperparameters if setup.hyperparameters is None else setup.hyperparameters
-    tree = lay_out_training(place.opt_ml, asked, question.channels)
+    try:
+        tree = lay_out_training(place.opt_ml, asked, question.channels)
+    except OSError as error:  # such as of a link that leads nowhere
+        raise CannotTestError(f"What train is to read cannot be laid out: {_reason(error)}") from error
     setup.alter(tree)
     spec = replace(
         _spec("train", question, image, place),
@@ -166,6 +169,15 @@ def _lay_out_model(model: Path | None, place: Place, is_writable: bool) -> None:
     if is_writable:
         for path in (tree.model, *tree.model.rglob("*")):
             path.chmod(path.stat().st_mode | 0o200)
+
+
+def _reason(error: OSError) -> str:
+    """Return why files cannot be copied: the first reason of the list that shutil gives."""
+    given = error.args[0] if isinstance(error, shutil.Error) and error.args else None
+    if not isinstance(given, list) or not given:
+        return str(error)
+    source, _target, reason = given[0]
+    return f"{source}: {reason}"
 
 
 def _link(source: str, target: str) -> None:

@@ -136,8 +136,8 @@ def _wrong_with(body: bytes) -> str:
     """Return what is wrong with execution parameters, or ""."""
     try:
         given = json.loads(body)
-    except ValueError:
-        return "that is no JSON."
+    except (ValueError, RecursionError):
+        return "that is no JSON, or is nested too deep."
     if not isinstance(given, dict):
         return "that is no JSON object."
     at_once = given.get("MaxConcurrentTransforms", 1)

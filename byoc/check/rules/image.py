@@ -7,7 +7,7 @@ import subprocess
 from pathlib import PurePosixPath
 
 from byoc.check import sources
-from byoc.check.facts import MULTI_MODEL, SCHEMA_2
+from byoc.check.facts import GB, MOST_BYTES, MULTI_MODEL, SCHEMA_2
 from byoc.check.lab import Lab
 from byoc.check.launched import launched, script_path
 from byoc.check.rule import Part, Rule
@@ -20,8 +20,6 @@ _ARM = re.compile(r"ml\.(?:[a-z]+\d+g[a-z]*|[a-z0-9]+-gb\d+)\..*")
 _OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _REGISTRY_S = 10.0
-_GB = 1000**3
-_MOST_BYTES = 10 * _GB
 _CAPABILITIES = "com.amazonaws.sagemaker.capabilities."
 _KNOWN_LABELS = (MULTI_MODEL, BINDS_TO_PORT, f"{_CAPABILITIES}bidirectional-streaming")
 _ROOT = ("", "root", "0")
@@ -74,8 +72,8 @@ def image_size(lab: Lab) -> Verdict:
     size = lab.facts.size_bytes
     if size is None:
         return untested(f"How large it becomes is known when it is built. {_BUILD_IT}")
-    seen = f"The image has {size / _GB:.1f} GB, uncompressed."
-    return warned(seen) if size > _MOST_BYTES else passed(seen)
+    seen = f"The image has {size / GB:.1f} GB, uncompressed."
+    return warned(seen) if size > MOST_BYTES else passed(seen)
 
 
 def entrypoint_exec_form(lab: Lab) -> Verdict:

@@ -29,7 +29,8 @@ _COMPUTES_S = 58.5  # with what else a call takes, 59
 _CALLERS = 4
 _WARM_CALLS, _CALLS, _FEWEST_CALLS = 200, 1000, 100
 _WARM_S, _CALLS_S = 4.0, 11.0
-_GROWTH_BYTES, _GROWTH = 20 * 10**6, 0.1
+# What is no noise: so much for each call, and so much in all.
+_GROWTH_BYTES, _LEAST_GROWTH_BYTES = 20_000, 10 * 10**6
 _TRIES = 2
 _OK = 200
 # Programs in which one thread at a time runs what people write.
@@ -124,12 +125,16 @@ def memory_growth(lab: Lab) -> Verdict:
         seen = (
             f"{_mb(ready)} when ready, {_mb(warm)} after {warm_calls} calls, {_mb(after)} after {calls} more"
         )
-        if not _grew(warm, after):
+        if not _grew(warm, after, calls):
             return passed(f"{seen}.")
-        _call(lab, server, calls, _CALLS_S)  # what fills once, such as a cache, has filled
+        again = _call(lab, server, calls, _CALLS_S)  # what fills once, such as a cache, has filled
         last = _memory(server)
-    seen = f"{seen}, {_mb(last)} after as many again."
-    return warned(seen) if _grew(after, last) else passed(seen)
+    seen = f"{seen}, {_mb(last)} after {again} more."
+    if not _grew(after, last, again):
+        return passed(seen)
+    return warned(
+        f"{seen} Each of the last {again} calls added {(last - after) / max(again, 1) / 1e3:.0f} kB."
+    )
 
 
 def call_of_59_s(lab: Lab) -> Verdict:
@@ -185,8 +190,9 @@ def _memory(server: Server) -> int:
     return found
 
 
-def _grew(before: int, after: int) -> bool:
-    return after - before > max(_GROWTH_BYTES, _GROWTH * before)
+def _grew(before: int, after: int, calls: int) -> bool:
+    """Whether calls have added to the memory, however much of it there was."""
+    return after - before > max(_GROWTH_BYTES * calls, _LEAST_GROWTH_BYTES)
 
 
 def _mb(size_bytes: int) -> str:

@@ -265,7 +265,7 @@ def _names(answer: Answer, name: str) -> bool:
     try:
         models = json.loads(answer.body)["models"]
         return any(model["modelName"] == name and "modelUrl" in model for model in models)
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return False
 
 

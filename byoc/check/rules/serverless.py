@@ -1,6 +1,7 @@
 """Rules on serverless endpoints, which give a container less than others do."""
 
 from byoc.check import sources
+from byoc.check.facts import GB, MOST_BYTES
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
@@ -12,7 +13,6 @@ _PAYLOAD_BYTES = 4 * 1024 * 1024
 _MB = 1024 * 1024
 _SIZES_MB = (1024, 2048, 3072, 4096, 5120, 6144)
 _USUAL_MB = 3072
-_IMAGE_GB = 10
 _CALLS = 20
 
 
@@ -58,8 +58,8 @@ def serverless_image(lab: Lab) -> Verdict:
     size = lab.facts.size_bytes
     if size is None:
         raise CannotTestError("A folder has no size: build its image with Docker, and check that.")
-    seen = f"The image has {size / 1e9:.1f} GB."
-    return failed(seen) if size > _IMAGE_GB * 1024**3 else passed(seen)
+    seen = f"The image has {size / GB:.1f} GB."
+    return failed(seen) if size > MOST_BYTES else passed(seen)
 
 
 RULES = (

@@ -142,6 +142,11 @@ def test_a_dockerignore_is_read_as_docker_reads_it(text, path, is_ignored):
     assert ignored(text)(path) is is_ignored
 
 
+def test_a_pattern_that_is_none_is_named():
+    with pytest.raises(CannotTestError, match=r"The pattern '\[z-a\]' of the .dockerignore cannot be read"):
+        ignored("*.csv\n[z-a]\n")
+
+
 HOME = "/root"  # of who runs programs in most images
 
 

@@ -62,6 +62,20 @@ def test_a_container_either_serves_again_or_ends_as_failed(fall, outcome, seen):
     assert fall.verdict.seen.startswith(seen)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "calls", "grew"),
+    [
+        (2_000, 2_199, 1000, True),
+        (100, 119, 1000, False),
+        (100, 121, 1000, True),
+        (100, 109, 100, False),  # 90 kB a call, and yet perhaps by chance
+        (100, 112, 100, True),
+    ],
+)
+def test_memory_grows_by_what_each_call_adds_not_by_a_share_of_what_there_is(before, after, calls, grew):
+    assert life._grew(before * 10**6, after * 10**6, calls) is grew
+
+
 def test_processes_are_of_one_kind_that_differ_by_a_number_alone():
     def process(pid, parent, *words):
         return Running(pid, parent, words[0], words, 0.0)

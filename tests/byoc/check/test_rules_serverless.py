@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from byoc.check.facts import Facts
-from byoc.check.rules import serverless
+from byoc.check.rules import image, serverless
 from byoc.check.verdict import CannotTestError, Outcome
 from byoc.runtime.procfs import family
 
@@ -34,9 +34,10 @@ def test_memory_is_measured_against_what_there_is(monkeypatch, megabytes, outcom
 
 
 def test_an_image_may_have_10_gb():
-    for size, outcome in ((9 * 10**9, Outcome.PASS), (11 * 1024**3, Outcome.FAIL)):
-        facts = Facts(None, None, size_bytes=size)
-        assert serverless.serverless_image(lab_with(facts=facts)).outcome is outcome
+    for size, outcome in ((10 * 10**9, Outcome.PASS), (10 * 10**9 + 1, Outcome.FAIL)):
+        lab = lab_with(facts=Facts(None, None, size_bytes=size))
+        assert serverless.serverless_image(lab).outcome is outcome
+        assert (image.image_size(lab).outcome is Outcome.PASS) == (outcome is Outcome.PASS)
 
 
 def test_a_folder_has_no_size():
