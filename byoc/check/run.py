@@ -2,12 +2,13 @@
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from byoc.check.exchange import BrokenCallError
 from byoc.check.lab import Lab
+from byoc.check.masking import masked
 from byoc.check.question import Address
 from byoc.check.rule import Rule
 from byoc.check.verdict import CannotTestError, Outcome, Verdict, untested
@@ -36,7 +37,8 @@ def results(
     for rule in tested:
         began = time.monotonic()
         begin(rule.id)
-        yield Result(rule, _verdict(rule, lab, is_told=is_told), time.monotonic() - began)
+        verdict = _masked(_verdict(rule, lab, is_told=is_told), lab.question.environment.values())
+        yield Result(rule, verdict, time.monotonic() - began)
 
 
 def _verdict(rule: Rule, lab: Lab, *, is_told: bool) -> Verdict:
@@ -56,6 +58,11 @@ def _verdict(rule: Rule, lab: Lab, *, is_told: bool) -> Verdict:
     if verdict.outcome is Outcome.FAIL and not had_ended:
         lab.tell_end()  # this rule has
     return verdict
+
+
+def _masked(verdict: Verdict, values: Collection[str]) -> Verdict:
+    """Return a verdict that shows none of the user's variables, such as in the last lines of a log."""
+    return replace(verdict, seen=masked(verdict.seen, values), mend=masked(verdict.mend, values))
 
 
 def _shown(error: Exception) -> str:

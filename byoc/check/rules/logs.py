@@ -3,6 +3,8 @@
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 
 from byoc.check import sources
 from byoc.check.exchange import Answer, BrokenCallError
@@ -21,6 +23,7 @@ _SECRET = re.compile(
 _SHORTEST = 8  # anything shorter may be in a log by chance
 _LOG = re.compile(r"/var/log/.*|.*\.(log|out|err)")
 _WRITTEN_S = 1.0
+_SHOWN = 80
 _WRONG: tuple[tuple[str, str, bytes, Mapping[str, str]], ...] = (
     ("POST", "/invocations", b"\x00\xff{", {"Content-Type": "application/x-none"}),
     ("POST", "/invocations", b"\x00\xff{", {"Content-Type": "application/json"}),
@@ -29,17 +32,25 @@ _WRONG: tuple[tuple[str, str, bytes, Mapping[str, str]], ...] = (
 
 
 def logs_on_stdout(lab: Lab) -> Verdict:
-    """Where what it has to say is to be read."""
+    """Where what it has to say of calls, good and wrong ones, is to be read."""
     server = lab.server()
+    sizes, before = _files(server), len(server.log())
     _call(lab, server)
-    if wait_until(lambda: bool(server.log().strip()), _WRITTEN_S):
-        lines = [line.strip() for line in server.log().splitlines() if line.strip()]
-        many = "1 line" if len(lines) == 1 else f"{len(lines):,} lines"
-        return passed(f"It wrote {many}, ending with: {lines[-1][:80]}")
+    says = wait_until(lambda: bool(server.log()[before:].strip()), _WRITTEN_S)
     files = _files(server)
-    if files:
-        return failed(f"It wrote nothing to stdout and stderr, but to {', '.join(files)}.")
-    return warned("It wrote nothing to stdout and stderr, neither as it started nor as it was called.")
+    grown = sorted(path for path, size in files.items() if size > sizes.get(path, 0))
+    lines = [line.strip() for line in server.log().splitlines() if line.strip()]
+    if not lines and files:
+        return failed(f"It wrote nothing to stdout and stderr, but to {', '.join(sorted(files))}.")
+    if not lines:
+        return warned("It wrote nothing to stdout and stderr, neither as it started nor as it was called.")
+    many = "1 line" if len(lines) == 1 else f"{len(lines):,} lines"
+    seen = f"It wrote {many}, ending with: {lines[-1][:_SHOWN]}"
+    if not says and grown:
+        return failed(f"Of calls it wrote nothing to stdout and stderr, but to {', '.join(grown)}. {seen}")
+    if grown:
+        return warned(f"Of calls it wrote also to {', '.join(grown)}. {seen}")
+    return passed(seen if says else f"Of calls it wrote nothing that is seen here. {seen}")
 
 
 def logs_no_secrets(lab: Lab) -> Verdict:
@@ -72,6 +83,8 @@ def _call(lab: Lab, server: Server) -> None:
     if lab.question.sample is not None:
         sample = lab.question.sample
         _ask(server, "POST", "/invocations", sample.body, sample.headers)
+    for wrong in _WRONG:
+        _ask(server, *wrong)
 
 
 def _ask(server: Server, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer | None:
@@ -81,15 +94,21 @@ def _ask(server: Server, method: str, path: str, body: bytes, headers: Mapping[s
         return None
 
 
-def _files(server: Server) -> list[str]:
-    """Return the log files that its processes have open, as far as that can be seen."""
+def _files(server: Server) -> dict[str, int]:
+    """Return the log files that its processes have open, and their bytes, as far as that can be seen."""
     try:
-        opened = {path for one in server.processes() for path in writes_to(one.pid)}
+        opened = {path: one.pid for one in server.processes() for path in writes_to(one.pid)}
     except CannotTestError:
-        return []
-    return sorted(
-        path for path in opened if _LOG.fullmatch(path) and path != str(server.running.process.command.log)
-    )
+        return {}
+    own = str(server.running.process.command.log)
+    return {path: _size(pid, path) for path, pid in opened.items() if _LOG.fullmatch(path) and path != own}
+
+
+def _size(pid: int, path: str) -> int:
+    """Return the bytes of a file as a process sees it; 0 where it has gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/root{path}").stat().st_size
+    return 0
 
 
 def _line(log: str, value: str) -> str:

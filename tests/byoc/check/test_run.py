@@ -11,7 +11,7 @@ from byoc.check.rule import Part, Rule
 from byoc.check.rules import batch
 from byoc.check.run import results
 from byoc.check.runs import TrainSetup
-from byoc.check.verdict import CannotTestError, Outcome, passed
+from byoc.check.verdict import CannotTestError, Outcome, failed, passed
 from byoc.runtime.images import Folder
 
 
@@ -20,7 +20,9 @@ def rule(name, test):
 
 
 def verdicts(*rules, **options):
-    lab = SimpleNamespace(question=SimpleNamespace(target=None, environment={}, **options), never=None)
+    lab = SimpleNamespace(
+        question=SimpleNamespace(target=None, environment={"HF": "hf_supersecret"}, **options), never=None
+    )
     return [result.verdict for result in results(rules, lab)]
 
 
@@ -32,6 +34,11 @@ def test_a_rule_that_breaks_says_whose_fault_that_is_and_the_next_is_tested():
     assert broken.seen.startswith("The rule one-rule itself broke: KeyError ('a key') in test_run.py:")
     assert "a fault of byoc check, not of the container" in broken.seen
     assert fine.seen == "So it is."
+
+
+def test_what_a_container_writes_of_its_variables_is_not_reported():
+    [verdict] = verdicts(rule("one-rule", lambda _lab: failed("t: hf_supersecret", "not hf_supersecret")))
+    assert (verdict.seen, verdict.mend) == ("t: ***", "not ***")
 
 
 def test_execution_parameters_without_an_end_are_no_json():
