@@ -1,5 +1,7 @@
 """Tells whether a text names the cause of a failure, or only where it happened."""
 
+import re
+
 READ = 1024  # characters of /opt/ml/output/failure that become FailureReason
 _FEWEST = 20  # of a line that the limit cuts, for it to say something
 _LAST = 4  # lines after a traceback with which it still is the end; the first is the rest of its heading
@@ -7,6 +9,20 @@ _HEADINGS = (
     "Traceback (most recent call last)",
     "During handling of the above exception",
     "The above exception was the direct cause",
+)
+_LAST_LINES = 8  # of a log, among which the cause of an end is
+_DIGITS = re.compile(r"\d+")
+# What is said where there is no network, and not of a neural one.
+_NETWORK = re.compile(
+    r"(?i)unreachable|no route to host|name resolution|name or service not known|getaddrinfo|gaierror"
+    r"|errno -[235]\b"
+    r"|(?:resolve|look ?up)\b.{0,30}\b(?:host|name)|\bconnection (?:error|refused|reset|aborted|timed? ?out)"
+    r"|connect(?:ion|timeout)?error|connect ?timeout"
+    r"|(?:couldn't|could not|can't|cannot|failed to|unable to) connect"
+    r"|max retries|endpointconnection|urlopen error|(?:read|request|socket|connect\w*) timed? ?out"
+    r"|locate credentials|no ?credentials|offline mode|\binternet\b|\bdns\b"
+    r"|\b(?:no|needs?|requires?|without|lacks?)\b(?: an?| the| any)? network\b"
+    r"|\bnetwork (?:is |was )?(?:down|isolat\w*|unavailable|not available|access|connection|error)"
 )
 
 
@@ -30,3 +46,15 @@ def is_traceback(log: str) -> bool:
     """Whether a log ends with a traceback of Python: its heading, its frames, and the cause."""
     _, heading, after = log.rpartition(_HEADINGS[0])
     return bool(heading) and len(causes_in(after)) <= _LAST
+
+
+def last_lines(log: str, usual: str) -> list[str]:
+    """Return a log's last lines without those that a run which went well wrote too, but for their numbers."""
+    known = {_DIGITS.sub("", line) for line in usual.splitlines()}
+    lines = [line for line in log.splitlines() if line.strip()][-_LAST_LINES:]
+    return [line for line in lines if _DIGITS.sub("", line) not in known]
+
+
+def blames_network(line: str) -> bool:
+    """Whether a line says that there is no network, in the words of libraries or in a sentence."""
+    return _NETWORK.search(line) is not None

@@ -1,5 +1,6 @@
 """A run of `train`, while it lasts and when it is over."""
 
+import filecmp
 import os
 import signal
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from byoc.check.verdict import CannotTestError
 from byoc.runtime.container import Container
 from byoc.runtime.network import PORT
 from byoc.runtime.opt_ml import OptMl
@@ -45,6 +47,24 @@ class Trained:
             for folder, folders, files in os.walk(model)
             for name in (*folders, *files)
         )
+
+    def difference(self, other: "Trained") -> str:
+        """Return the first path in /opt/ml/model in which another run differs, "" where it left the same.
+
+        Raises:
+            CannotTestError: a file cannot be read.
+        """
+
+        def differs(path: Path) -> bool:
+            one, two = self.tree.model / path, other.tree.model / path
+            if one.is_file() and two.is_file():
+                return not filecmp.cmp(one, two, shallow=False)
+            return (one.is_dir(), one.is_file()) != (two.is_dir(), two.is_file())
+
+        try:
+            return next((str(path) for path in sorted({*self.left, *other.left}) if differs(path)), "")
+        except OSError as error:
+            raise CannotTestError(f"The models that train leaves cannot be compared: {error}") from error
 
     @property
     def ended(self) -> str:

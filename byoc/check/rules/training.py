@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 
 from byoc.check import sources
-from byoc.check.cause import READ, causes_in, is_traceback
+from byoc.check.cause import READ, blames_network, causes_in, is_traceback, last_lines
 from byoc.check.encoding import FRAMEWORK, others_of
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
@@ -26,10 +26,6 @@ _ENOUGH_S = 3.0  # an end so long before the usual one is none by chance
 _TRIES = 3
 _SHOWN = 160
 _READ_ONLY = re.compile(r"(?i)read-?\s?only|errno 30|erofs|permission|denied|writable|/opt/ml/model")
-_NETWORK = re.compile(
-    r"(?i)network|connect|resol|unreachable|getaddrinfo|errno -[23]\b|isolat|endpoint|timed? ?out|max retries"
-    r"|credential|offline|internet|dns"
-)
 
 
 def completes(lab: Lab) -> Verdict:
@@ -76,24 +72,34 @@ def model_links(lab: Lab) -> Verdict:
 
 
 def hyperparameters(lab: Lab) -> Verdict:
-    """Runs with the user's hyperparameters as other SDKs would have sent them."""
+    """Runs with the user's hyperparameters as other SDKs would have sent them, and what models they leave."""
     given = lab.question.hyperparameters
     if not given:
         raise CannotTestError("Give hyperparameters that it reads: --hyperparameter NAME=VALUE.")
-    _ = lab.completed
+    usual = lab.completed
     refused: dict[str, str] = {}
+    other: dict[str, str] = {}
     ways = others_of(given)
     for sdk, encoded in ways.items():
         run = lab.train(TrainSetup(hyperparameters=encoded))
+        shown = _short(json.dumps({name: encoded[name] for name in given if encoded[name] != given[name]}))
         if run.status != 0:
-            shown = _short(
-                json.dumps({name: encoded[name] for name in given if encoded[name] != given[name]})
-            )
             refused[sdk] = f"With {shown}, as {sdk} sends them, it {run.ended}{run.tail()}"
-    if not refused:
-        return passed(f"It completed with them as {_listed(ways)} sent them." if ways else _ALIKE)
-    seen = "\n".join(refused.values())
-    return warned(seen) if set(refused) == {FRAMEWORK} else failed(seen)
+        elif file := run.difference(usual):
+            other[sdk] = f"With {shown}, as {sdk} sends them, it leaves another /opt/ml/model/{file}."
+    if refused:
+        seen = "\n".join(refused.values())
+        return warned(seen) if set(refused) == {FRAMEWORK} else failed(seen)
+    if not ways:
+        return passed(_ALIKE)
+    seen = f"It completed with them as {_listed(ways)} sent them"
+    if not other:
+        return passed(f"{seen}, and left the same model.")
+    if lab.train(TrainSetup()).difference(usual):
+        return passed(
+            f"{seen}. Whether it takes the same values is not known: no two runs leave the same model."
+        )
+    return warned("\n".join((*other.values(), _SAME)))
 
 
 def config_missing(lab: Lab) -> Verdict:
@@ -135,7 +141,11 @@ def failure_file(lab: Lab) -> Verdict:
             f"The cause, {_short(line)!r}, comes after {run.failure.rindex(line)} characters of "
             f"/opt/ml/output/failure; {READ} are read."
         )
-    return passed(f"/opt/ml/output/failure says {_short(named or told[0])!r}.")
+    if not named:
+        return warned(
+            f"/opt/ml/output/failure says {_short(told[0])!r}, and not that /opt/ml/model cannot be written."
+        )
+    return passed(f"/opt/ml/output/failure says {_short(named)!r}.")
 
 
 def sigterm(lab: Lab) -> Verdict:
@@ -150,20 +160,24 @@ def sigterm_120(lab: Lab) -> Verdict:
 
 def isolated(lab: Lab) -> Verdict:
     """A run without network."""
-    _ = lab.completed
+    usual = lab.completed
     with lab.training(TrainSetup(isolated=True)) as run:
         if ISOLATION_IS_MISSING in run.container.note:
             raise CannotTestError("A program without a network takes root, bwrap or Docker.")
         over = run.wait(lab.question.patience_s)
     if over.status == 0:
         return passed(f"Without a network it ended with status 0 after {over.seconds:.1f} s.")
-    told = [*causes_in(over.failure or ""), *over.log.splitlines()]
-    why = next(filter(_NETWORK.search, reversed(told)), "")
-    if over.status is not None and why:
+    if over.status is not None and (why := _lacks_network(over, usual)):
         return passed(
             f"It needs the network: EnableNetworkIsolation cannot be used. It says {_short(why)!r}."
         )
     return warned(f"Without a network it {over.ended}{over.tail()}")
+
+
+def _lacks_network(run: Trained, usual: Trained) -> str:
+    """Return what a run without network says of it, "" for nothing: in its failure, or at its log's end."""
+    told = [*causes_in(run.failure or ""), *reversed(last_lines(run.log, usual.log))]
+    return next(filter(blames_network, told), "")
 
 
 def _stopped(lab: Lab, grace_s: float) -> Verdict:
@@ -225,6 +239,7 @@ def _short(text: str) -> str:
 
 
 _ALIKE = "Every SDK sends these as they are: numbers."
+_SAME = "Another run with them as they were given leaves the same model as the first."
 _EMPTY = "/opt/ml/output/failure is empty."
 
 RULES = (

@@ -10,8 +10,10 @@ from byoc.check.flight import wait_until
 from byoc.check.lab import Lab
 from byoc.check.question import Question
 from byoc.check.rules import training
+from byoc.check.training import Trained
 from byoc.check.verdict import CannotTestError, Outcome
 from byoc.runtime.images import Folder
+from byoc.runtime.opt_ml import OptMl
 
 pytestmark = pytest.mark.check
 
@@ -106,6 +108,51 @@ def test_without_hyperparameters_their_encoding_is_untested(tmp_path):
         pytest.raises(CannotTestError, match="--hyperparameter NAME=VALUE"),
     ):
         training.hyperparameters(lab)
+
+
+def trained(root, model, failure=None):
+    tree = OptMl(root)
+    tree.model.mkdir(parents=True)
+    (tree.model / "model.txt").write_text(model)
+    return Trained(1 if failure else 0, 1.0, failure, "", tree)
+
+
+@pytest.mark.parametrize(
+    ("models", "outcome", "seen"),
+    [
+        (["2", "2"], Outcome.PASS, "and left the same model."),
+        (
+            ["2", "1", "2"],
+            Outcome.WARN,
+            'With {"up": "True"}, as SDK v2\'s Estimator sends them, it leaves',
+        ),
+        (["2", "1", "3"], Outcome.PASS, "is not known: no two runs leave the same model."),
+    ],
+)
+def test_another_model_with_the_same_hyperparameters_is_noticed(tmp_path, models, outcome, seen):
+    runs = iter([trained(tmp_path / str(number), model) for number, model in enumerate(models)])
+    with lab_of(GOOD, tmp_path / "lab", hyperparameters={"up": "true"}) as lab:
+        lab.trained = next(runs)
+        lab.train = lambda _setup: next(runs)
+        verdict = training.hyperparameters(lab)
+    assert verdict.outcome is outcome, verdict.seen
+    assert seen in verdict.seen
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome", "seen"),
+    [
+        ("OSError: [Errno 30] Read-only file system", Outcome.PASS, "says 'OSError"),
+        ("Training failed.", Outcome.WARN, "says 'Training failed.', and not that"),
+        ("Training failed.\n" * 80 + "OSError: [Errno 30]", Outcome.WARN, "comes after 1360 characters"),
+    ],
+)
+def test_a_failure_that_names_no_cause_is_noticed(tmp_path, failure, outcome, seen):
+    with lab_of(GOOD, tmp_path / "lab") as lab:
+        lab.hindered = trained(tmp_path / "run", "", failure)
+        verdict = training.failure_file(lab)
+    assert verdict.outcome is outcome
+    assert seen in verdict.seen
 
 
 def test_a_handler_for_sigterm_is_seen_before_the_signal(tmp_path):
