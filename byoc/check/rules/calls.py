@@ -172,7 +172,7 @@ def concurrent_calls(lab: Lab) -> Verdict:
             f"A call takes {plain.seconds:.0f} s, so a second one may wait longer than SageMaker does: give "
             "a request that is answered sooner."
         )
-    repeats = lab.server().invoke(sample).body == plain.body
+    repeats = server.invoke(sample).body == plain.body
     verdict = judged(plain, *_crowded(server, sample, clients), repeats=repeats)
     if verdict.outcome is Outcome.FAIL:  # once more, as a busy laptop may lose a call
         verdict = judged(plain, *_crowded(server, sample, clients), repeats=repeats)

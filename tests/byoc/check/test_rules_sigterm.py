@@ -94,6 +94,7 @@ LOST = flight(2, 200, broken=1)
         ([flight(8, 200, 503)] * 2, None, Outcome.FAIL, "1 were lost: it was answered 503"),
         ([flight(8, 200, 500)] * 2, None, Outcome.FAIL, "1 were lost: it was answered 500"),
         ([flight(8, 200, broken=1)] * 2, None, Outcome.FAIL, "1 were lost: closed"),
+        ([flight(1, broken=8)] * 2, None, Outcome.FAIL, "Of 8 calls under way at SIGTERM, 8 were lost: "),
         ([LOST, flight(8, 200)], None, Outcome.WARN, "1 were lost: closed. At another SIGTERM 1 call was"),
         ([LOST] * 2, flight(0, 200), Outcome.WARN, "When none did, 1 call was under way at SIGTERM, and"),
         ([LOST] * 2, flight(0), Outcome.WARN, "When none did, no call was under way at SIGTERM."),
