@@ -10,7 +10,7 @@ from typing import Any
 from byoc.check.verdict import CannotTestError
 from byoc.runtime.build import PROGRAM, build_of, program_of, unreadable
 from byoc.runtime.dockerfile import SYSTEM_PATH, instructions
-from byoc.runtime.images import BINDS_TO_PORT, DockerImage, Folder, Image, binds_to_port
+from byoc.runtime.images import DockerImage, Folder, Image, binds_to_port
 from byoc.runtime.words import unwrapped
 
 MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
@@ -184,6 +184,3 @@ def _words(given: list[str] | None) -> tuple[str, ...] | str | None:
     if given[:2] == ["/bin/sh", "-c"] and len(given) == 3:
         return given[2]
     return tuple(given)
-
-
-__all__ = ["BINDS_TO_PORT", "MULTI_MODEL", "Facts", "facts_of"]

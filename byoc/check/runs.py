@@ -16,7 +16,7 @@ from byoc.check.verdict import CannotTestError
 from byoc.check.waiting import NotServingError
 from byoc.errors import ConfinementError, ProgramError
 from byoc.runtime.container import Container, DockerImage, Image, Landlord, Place, Spec, start
-from byoc.runtime.opt_ml import OptMl, lay_out_serving, lay_out_training
+from byoc.runtime.opt_ml import OptMl, lay_out_serving, lay_out_training, remove
 from byoc.runtime.privacy import privacy_here
 from byoc.runtime.spec import UNCONFINED, Confinement
 
@@ -74,7 +74,7 @@ ORDINARY = ServeSetup()
 
 @contextmanager
 def training(question: Question, image: Image, place: Place, setup: TrainSetup) -> Iterator[Training]:
-    """Give a run of `train`; it ends with the block.
+    """Give a run of `train`; it ends with the block, and its copies of the channels go then.
 
     Raises:
         CannotTestError: it cannot be started here, or a channel cannot be copied.
@@ -96,6 +96,7 @@ def training(question: Question, image: Image, place: Place, setup: TrainSetup) 
         yield Training(container, tree, began)
     finally:
         container.process.kill()
+        remove(tree.channels)  # there are several runs, and data may be large
 
 
 @contextmanager

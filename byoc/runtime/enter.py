@@ -36,6 +36,7 @@ from pathlib import Path
 CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
+PR_SET_NO_NEW_PRIVS = 38
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 INTERFACE = "16sh14x"  # struct ifreq: a name and its flags
@@ -195,7 +196,7 @@ def confine(enclosure: dict[str, object]) -> None:
 
 
 def become(uid: int) -> None:
-    """Be another user, with no group but its own, who still ends with the keeper.
+    """Be another user, with no group but its own, who still ends with the keeper, and gains no more rights.
 
     Its output becomes its own, as runc has it: else a program could not open /dev/stdout.
     """
@@ -206,6 +207,7 @@ def become(uid: int) -> None:
     os.setgid(uid)
     os.setuid(uid)
     system_call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    system_call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def bring_up_loopback() -> None:

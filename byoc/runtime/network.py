@@ -95,9 +95,16 @@ def claim_port(belongings: ExitStack) -> None:
     """Take this machine's port 8080 for one program, until `belongings` are closed.
 
     Raises:
-        ProgramError: another program has it.
+        ProgramError: another program has it, or its lock is not ours.
     """
-    lock = os.open(_lock_file(), os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    file = _lock_file()
+    try:
+        lock = os.open(file, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ProgramError(
+            f"{file}, the lock of port {PORT}, cannot be opened: {error.strerror}. Remove it, or "
+            "name another folder with TMPDIR."
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         with socket.socket() as probe:

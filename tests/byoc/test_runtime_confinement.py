@@ -94,6 +94,8 @@ def test_it_runs_as_the_user_that_it_is_told_and_as_no_member_of_a_group(confine
     ask = confined(Confinement(uid=NOBODY), ROOT)
     assert ask("(os.getuid(), os.getgid(), os.getgroups())") == f"({NOBODY}, {NOBODY}, [])"
     assert ask("os.environ['HOME']") == "'/'"
+    # Programs of this machine that are another user's when they run, such as sudo, are of no use to it.
+    assert ask("'NoNewPrivs:\\t1' in open('/proc/self/status').read()") == "True"
 
 
 def test_another_user_writes_to_tmp_and_not_where_root_alone_may(confined):

@@ -530,3 +530,14 @@ def test_a_program_in_a_subfolder_is_run_re_rooted_where_it_lies(landlord, tmp_p
     spec = Spec("train", scattered, "train", place, entrypoint=["/bin/echo", "/byoc-test/bin/train"])
     with start(spec, landlord, NONE).process as process:
         assert process.finish() == [str(scattered.folder / "program/train")]
+
+
+def test_a_lock_of_the_port_that_cannot_be_opened_is_told_of(tmp_path, monkeypatch):
+    lock = tmp_path / "lock"
+    lock.symlink_to("elsewhere")
+    monkeypatch.setattr(network, "_lock_file", lambda: lock)
+    with (
+        ExitStack() as stack,
+        pytest.raises(ProgramError, match=rf"{lock}, the lock of port 8080, cannot be"),
+    ):
+        network.claim_port(stack)

@@ -20,9 +20,8 @@ def rule(name, test):
 
 
 def verdicts(*rules, **options):
-    lab = SimpleNamespace(
-        question=SimpleNamespace(target=None, environment={"HF": "hf_supersecret"}, **options), never=None
-    )
+    question = SimpleNamespace(target=None, environment={"HF": "hf_supersecret"}, **options)
+    lab = SimpleNamespace(question=question, never=None, ended="", look_after=bool, tell_end=bool)
     return [result.verdict for result in results(rules, lab)]
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from byoc.check.runs import _lay_out_model
+from byoc.check.question import Question
+from byoc.check.runs import TrainSetup, _lay_out_model, training
+from byoc.runtime.images import Folder
 from byoc.runtime.opt_ml import protect, remove
 from byoc.runtime.program import Place
 
@@ -37,3 +39,19 @@ def test_who_is_not_root_can_have_a_model_served(home, is_writable):
     _lay_out_model(home / "model", place, is_writable)
     assert (place.opt_ml / "model" / "part" / "x").read_text() == "x"
     assert os.access(place.opt_ml / "model", os.W_OK, effective_ids=True) is is_writable
+
+
+def test_copies_of_a_channel_go_with_the_run_that_they_were_made_for(tmp_path):
+    for name in ("program", "data"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "data" / "x").write_text("x")
+    (tmp_path / "program" / "train").write_text(
+        "#!/bin/sh\ncat ${SAGEMAKER_BASE_DIR:-/opt/ml}/input/data/training/x\n"
+    )
+    (tmp_path / "program" / "train").chmod(0o755)
+    question = Question(Folder(tmp_path / "program"), channels={"training": tmp_path / "data"})
+    with training(question, question.target, Place(tmp_path / "run"), TrainSetup()) as run:
+        found = run.wait(30.0)
+    assert (found.status, found.log) == (0, "x")
+    assert not found.tree.channels.exists()
+    assert (tmp_path / "data" / "x").read_text() == "x"
