@@ -14,6 +14,7 @@ from byoc.runtime.images import DockerImage, Folder, Image, binds_to_port
 from byoc.runtime.words import unwrapped
 
 MULTI_MODEL = "com.amazonaws.sagemaker.capabilities.multi-models"
+BIDIRECTIONAL = "com.amazonaws.sagemaker.capabilities.bidirectional-streaming"
 _ENGINE_S = 60.0
 SCHEMA_2 = "application/vnd.docker.distribution.manifest.v2+json"
 _CONTAINERDS_STORE = "io.containerd.snapshotter"

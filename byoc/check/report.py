@@ -54,7 +54,7 @@ class Report:
         self._part: Part | None = None
         self._rule = ""
         self._clock = clock
-        self._written = clock()
+        self._began = self._written = clock()
         self._hanging: list[Result] = []
 
     def begin(self, rule: str) -> None:
@@ -90,7 +90,7 @@ class Report:
             self._note("see", rule.source)
 
     def end(self, results: Sequence[Result]) -> None:
-        """Write which rules hang on others, and the summary."""
+        """Write which rules hang on others, the summary, and how long all of it took."""
         if self._hanging:
             self._line("not tested")
         for seen in dict.fromkeys(result.verdict.seen for result in self._hanging):
@@ -100,7 +100,8 @@ class Report:
             else:
                 self._head(Outcome.UNTESTED, f"{len(ids)} rules", seen)
                 self._line(*self._wrapped(", ".join(ids), _SEEN_COLUMN))
-        self._line("", *self._wrapped(summary(results), 0))
+        took = f"This took {self._clock() - self._began:.0f} s."
+        self._line("", *self._wrapped(summary(results), 0), took)
 
     def _head(self, outcome: Outcome, name: str, seen: str) -> None:
         """Write the first line of a result, and what else was seen."""

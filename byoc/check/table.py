@@ -21,6 +21,7 @@ from byoc.check.rules import (
     serverless,
     sigterm,
     starting,
+    streaming,
     training,
 )
 
@@ -35,6 +36,7 @@ _ALL: tuple[Rule, ...] = (
     *payload.RULES,
     *errors.RULES,
     *life.RULES,
+    *streaming.RULES,
     *sigterm.RULES,
     *ending.RULES,
     *confinement.RULES,

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import PurePosixPath
 
 from byoc.check import sources
-from byoc.check.facts import GB, MOST_BYTES, MULTI_MODEL, SCHEMA_2
+from byoc.check.facts import BIDIRECTIONAL, GB, MOST_BYTES, MULTI_MODEL, SCHEMA_2
 from byoc.check.lab import Lab
 from byoc.check.launched import launched, script_path
 from byoc.check.rule import Part, Rule
@@ -21,7 +21,7 @@ _OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _REGISTRY_S = 10.0
 _CAPABILITIES = "com.amazonaws.sagemaker.capabilities."
-_KNOWN_LABELS = (MULTI_MODEL, BINDS_TO_PORT, f"{_CAPABILITIES}bidirectional-streaming")
+_KNOWN_LABELS = (MULTI_MODEL, BINDS_TO_PORT, BIDIRECTIONAL)
 _ROOT = ("", "root", "0")
 _RESERVED = ("input", "model", "output", "checkpoints")
 _BUILD_IT = "Build the image and check that: byoc check IMAGE."

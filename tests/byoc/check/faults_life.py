@@ -10,6 +10,16 @@ FAULTS = [
         (("serve", PING, PING.replace("ready", 'ready and pool.ask(b"")')),),
     ),
     Fault("bind-to-port", (("serve", 'int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))', "8080"),)),
+    Fault(
+        "bidirectional-stream",
+        (
+            (
+                "Dockerfile",
+                "LABEL ",
+                "LABEL com.amazonaws.sagemaker.capabilities.bidirectional-streaming=true\nLABEL ",
+            ),
+        ),
+    ),
     Fault("listens-on-all", (("serve", '("0.0.0.0", PORT)', '("127.0.0.1", PORT)'),)),
     Fault(
         "memory-growth",

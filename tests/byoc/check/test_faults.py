@@ -57,7 +57,9 @@ def test_the_good_program_keeps_every_rule(part, tmp_path):
 @pytest.mark.parametrize("fault", FAULTS, ids=fault_name)
 def test_a_fault_is_caught_by_its_own_rule_and_by_no_other(fault, tmp_path):
     program = fault.program(tmp_path / "program")
-    parts = {part_of(rule) for rule in fault.rules}
+    # Of what starts containers the fault's own part alone is tested: all parts take a minute a fault. The
+    # image is only looked at; that no rule fails without cause is shown of all parts by the good program.
+    parts = {Part.IMAGE, *map(part_of, fault.rules)}
     verdicts = checked(program, tmp_path / "lab", parts, BRIEF.keys() - fault.rules, **fault.options)
     assert noticed(verdicts) == fault.rules, {
         rule: verdicts[rule].seen for rule in noticed(verdicts) ^ fault.rules
