@@ -4,7 +4,7 @@ import contextlib
 import ipaddress
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,46 +36,43 @@ class Running:
     began: int = 0
 
 
-def processes() -> Iterator[Running]:
-    """Yield every process of this machine that has not ended."""
-    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
-        if entry.name.isdigit() and (found := _running(int(entry.name))):
-            yield found
-
-
 def family(pid: int) -> list[Running]:
     """Return a process and all that descends from it, parents before their children.
 
     What has lost its parent, such as a daemon, becomes a child of a container's first process. Of a folder's
     program it becomes one of the keeper's: here it is told of as a child of the program all the same.
     """
-    everybody = list(processes())
-    found = [one for one in everybody if one.pid == pid]
-    found += [replace(one, parent=pid) for one in _inherited(found, everybody)]
+    children = _children()
+    first = _running(pid)
+    found = [first, *_inherited(first, children)] if first else []
     for parent in found:
-        found += [one for one in everybody if one.parent == parent.pid]
+        found += _known(children.get(parent.pid, ()))
     return found
 
 
 def program_below(keeper: int) -> int | None:
     """Return the process id of the program that a keeper keeps; None where it has ended."""
-    born = [one for one in processes() if one.parent == keeper and not _is_ours(one)]
+    born = [one for one in _known(_children().get(keeper, ())) if not _is_ours(one)]
     first = min(born, key=lambda one: (one.began, one.pid), default=None)  # the others came as orphans
     if first is None:
         return None
     return program_below(first.pid) if first.name == _BWRAP else first.pid
 
 
-def _inherited(program: list[Running], everybody: list[Running]) -> list[Running]:
+def _inherited(program: Running, children: Mapping[int, Sequence[int]]) -> list[Running]:
     """Return what a program's keeper has inherited from it; nothing where there is no keeper above it."""
-    known = {one.pid: one for one in everybody}
-    child = program[0] if program else None
-    above = known.get(child.parent) if child else None
+    child, above = program, _running(program.parent)
     if above and above.name == _BWRAP:
-        child, above = above, known.get(above.parent)
-    if not child or not above or _script(above) != _KEEPER:
+        child, above = above, _running(above.parent)
+    if not above or _script(above) != _KEEPER:
         return []
-    return [one for one in everybody if one.parent == above.pid and one != child and not _is_ours(one)]
+    orphans = _known(pid for pid in children.get(above.pid, ()) if pid != child.pid)
+    return [replace(one, parent=program.pid) for one in orphans if not _is_ours(one)]
+
+
+def _known(pids: Iterable[int]) -> list[Running]:
+    """Return those that have not ended."""
+    return [one for one in map(_running, pids) if one is not None]
 
 
 def _is_ours(one: Running) -> bool:
@@ -233,6 +230,17 @@ def _lines(file: Path) -> list[str]:
         return file.read_text(errors="replace").splitlines()
     except OSError:  # it ended while we looked, or is another user's
         return []
+
+
+def _children() -> dict[int, list[int]]:
+    """Return the children of every process; who looks often reads no more of the others than that."""
+    found: dict[int, list[int]] = {}
+    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended while we looked
+                stat = (entry / "stat").read_bytes()
+                found.setdefault(int(stat[stat.rindex(b")") + 2 :].split()[1]), []).append(int(entry.name))
+    return found
 
 
 def _running(pid: int) -> Running | None:
