@@ -146,7 +146,8 @@ def _confinement(image: Image, setup: ServeSetup) -> Confinement:
 
 def _spec(verb: Literal["train", "serve"], question: Question, image: Image, place: Place) -> Spec:
     job = _JOB if verb == "train" else {}
-    return Spec(verb, image, verb, place, environment={**_REGION, **job, **question.environment})
+    environment = {**_REGION, **job, **question.environment}
+    return Spec(verb, image, verb, place, environment=environment, layered=True)
 
 
 def _started(spec: Spec) -> Container:

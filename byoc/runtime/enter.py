@@ -12,6 +12,8 @@ library alone, and ends by exec: the program has its process id and gets its sig
     uid       the user and group that the program runs as, or null (root)
     read_only whether it can write to /tmp and /dev alone
     shm_bytes the size of a /dev/shm of its own, or null
+    layered   a folder that stays as it is, whatever is written into it: that goes to a layer that
+              ends with the program, as a container's does; or null
     needed    folders that it has to reach wherever they are, such as its interpreter's
 
 Nothing is seen outside: the mounts are private before the first is made. The new root is built in a tmpfs
@@ -80,6 +82,26 @@ def make_private(network: bool) -> None:
     """Leave the machine's mounts, and its network where asked to."""
     system_call("unshare", CLONE_NEWNS | (CLONE_NEWNET if network else 0))
     mount("none", "/", MS_REC | MS_PRIVATE)
+
+
+def layer(folder: str) -> None:
+    """Let what is written into a folder lie in memory over it, where the kernel can do so (overlayfs)."""
+    lower = os.open(folder, os.O_PATH)
+    mount("byoc", folder, 0, "tmpfs", "mode=755")
+    os.chdir(folder)  # so that no path has to be written as an option of the mount
+    for name in ("lower", "upper", "work"):
+        Path(name).mkdir()
+    mount(f"/proc/self/fd/{lower}", "lower", MS_BIND)
+    try:
+        known = Path("lower").stat()
+        Path("upper").chmod(stat.S_IMODE(known.st_mode))
+        os.chown("upper", known.st_uid, known.st_gid)
+        mount("byoc", ".", 0, "overlay", "lowerdir=lower,upperdir=upper,workdir=work")
+    except OSError:  # it has none, or not over such a file system
+        os.chdir("/")
+        system_call("umount2", os.fsencode(folder), MNT_DETACH)
+    os.chdir("/")
+    os.close(lower)
 
 
 def build(steps: Sequence[tuple[str, str, list[str] | None, bool]]) -> None:
@@ -252,6 +274,8 @@ def main(enclosure: dict[str, object], argv: list[str]) -> None:
     steps, network = enclosure["steps"], bool(enclosure["network"])
     if steps:
         make_private(network)
+        if enclosure["layered"] is not None:
+            layer(str(enclosure["layered"]))
         build(steps)  # type: ignore[arg-type]
         confine(enclosure)
         if network:

@@ -107,8 +107,10 @@ def enclosure_of(spec: Spec, program: Folder, enclosure: Enclosure) -> Enclosure
     # An environment is a folder above bin, and so is the installation that it was made of.
     needed = {str(path.parents[1]) for path in (python, python.resolve()) if len(path.parents) > 2}
     needed |= {str(program.folder), str(spec.place.root / "home")}
+    holds_run = program.folder in spec.place.root.resolve().parents  # whose files others read
     return replace(
         enclosure,
+        layered=str(program.folder) if spec.layered and not holds_run else None,
         uid=spec.confinement.uid,
         read_only=spec.confinement.read_only,
         tmp=str((spec.place.root / "tmp").resolve()),

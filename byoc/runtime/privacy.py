@@ -53,6 +53,7 @@ class Enclosure:
     read_only: bool = False
     tmp: str | None = None
     shm_bytes: int | None = None
+    layered: str | None = None
     needed: tuple[str, ...] = ()
 
 

@@ -71,6 +71,8 @@ class Spec:
         read_only_model: whether /opt/ml/model may not be written to, as for `serve`.
         isolated: EnableNetworkIsolation: no network, no AWS_* variables.
         confinement: what else it is to do without.
+        layered: whether what it writes into its folder is to end with it, as with a container: that takes
+            root and a kernel that has overlayfs.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Spec:
     read_only_model: bool = False
     isolated: bool = False
     confinement: Confinement = UNCONFINED
+    layered: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from byoc.check.question import Question
 from byoc.check.runs import TrainSetup, _lay_out_model, training
 from byoc.runtime.images import Folder
 from byoc.runtime.opt_ml import protect, remove
+from byoc.runtime.privacy import privacy_here
 from byoc.runtime.program import Place
 
 NOBODY = 65534
@@ -55,3 +56,20 @@ def test_copies_of_a_channel_go_with_the_run_that_they_were_made_for(tmp_path):
     assert (found.status, found.log) == (0, "x")
     assert not found.tree.channels.exists()
     assert (tmp_path / "data" / "x").read_text() == "x"
+
+
+def test_what_a_program_writes_beside_itself_ends_with_the_run(tmp_path):
+    if privacy_here().tool != "root" or "overlay" not in Path("/proc/filesystems").read_text():
+        pytest.skip("that takes root and overlayfs")
+    folder = tmp_path / "a, b:c"  # what an option of a mount would take for its end
+    folder.mkdir()
+    (folder / "kept").write_text("as it was")
+    script = f'cd /opt/program && echo new >kept && echo x >left && cat kept "{folder}/left"'
+    (folder / "train").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "train").chmod(0o755)
+    question = Question(Folder(folder))
+    with training(question, question.target, Place(tmp_path / "run"), TrainSetup()) as run:
+        found = run.wait(30.0)
+    assert (found.status, found.log) == (0, "new\nx\n")
+    assert sorted(path.name for path in folder.iterdir()) == ["kept", "train"]
+    assert (folder / "kept").read_text() == "as it was"
