@@ -14,6 +14,7 @@ from byoc.check.early import FirstCalls, first_calls
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.facts import Facts, facts_of
 from byoc.check.files import Files, files_of
+from byoc.check.flight import wait_until
 from byoc.check.launched import with_programs
 from byoc.check.question import Address, Question, Sample
 from byoc.check.runs import ORDINARY, ServeSetup, TrainSetup
@@ -27,6 +28,7 @@ from byoc.runtime.opt_ml import protect, remove
 _OWN_PORT = 8080
 _ANSWERS = "invocation-answers"
 _LONG_TRAINING_S = 60.0
+_ENDING_S = 1.0  # from when a server that ends is not reached any more until its end is seen
 _RUNS_ALREADY_S = 10.0  # what somebody else has started is not waited for as if it had just been
 # How long a start may take where another took `usual_s`, and where others have taken all the time in vain.
 _START_S, _START_TIMES, _LAST_START_S = 30.0, 5.0, 60.0
@@ -188,7 +190,7 @@ class Lab:
         if self.never is not None:
             raise self.never
         if self._server is not None and not self._server.is_alive():
-            self.look_after()
+            wait_until(self._server.is_gone, _ENDING_S)
             self.close_server()
         if self._server is None:
             try:
@@ -198,12 +200,11 @@ class Lab:
                 raise
         return self._server
 
-    def look_after(self) -> None:
-        """Take down how the shared server has ended, if it has by itself: another takes its place."""
-        server = self._server
-        if server is not None and server.is_gone() and not self.ended:
-            status = server.running.process.poll()
-            self.ended = f"After calls serve ended by itself, with status {status}{server.tail()}"
+    def forget_end(self) -> None:
+        """Have no further rule tell that the shared server has ended, or is about to: one has."""
+        if self._server is not None and not self._server.is_alive():
+            self.close_server()
+        self.ended = ""
 
     def tell_end(self) -> str:
         """Return how a shared server has ended by itself, "" where none has: once, for one rule to tell."""
@@ -270,8 +271,11 @@ class Lab:
         return self._ease
 
     def close_server(self) -> None:
-        """End the shared server, if there is one; the next who asks gets another."""
-        self._server = None
+        """End the shared server, if it has not ended by itself; the next who asks gets another."""
+        server, self._server = self._server, None
+        if server is not None and server.is_gone() and not self.ended:
+            status = server.running.process.poll()
+            self.ended = f"After calls serve ended by itself, with status {status}{server.tail()}"
         self._shared.close()
 
     @contextmanager

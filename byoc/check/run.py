@@ -54,9 +54,8 @@ def _verdict(rule: Rule, lab: Lab, *, is_told: bool) -> Verdict:
             f"The rule {rule.id} itself broke: {_shown(error)}. That is a fault of byoc check, not of the "
             "container: please report it with this line."
         )
-    lab.look_after()
     if verdict.outcome is Outcome.FAIL and not had_ended:
-        lab.tell_end()  # this rule has
+        lab.forget_end()  # this rule tells it
     return verdict
 
 
