@@ -18,6 +18,7 @@ _SWITCHES = 101
 
 def bidirectional_stream(lab: Lab) -> Verdict:
     """Whether a WebSocket begins where SageMaker begins one; nothing is sent through it."""
+    server = lab.server()
     if lab.facts.labels.get(BIDIRECTIONAL, "").lower() != "true":
         return passed("It has no label bidirectional-streaming=true, and so is for calls alone.")
     key = base64.b64encode(secrets.token_bytes(16)).decode()
@@ -27,7 +28,7 @@ def bidirectional_stream(lab: Lab) -> Verdict:
         "Sec-WebSocket-Key": key,
         "Sec-WebSocket-Version": "13",
     }
-    return judged(lab.server().ask("GET", _PATH, headers=headers), key)
+    return judged(server.ask("GET", _PATH, headers=headers), key)
 
 
 def judged(answer: Answer, key: str) -> Verdict:

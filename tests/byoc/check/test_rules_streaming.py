@@ -49,5 +49,5 @@ def test_a_websocket_begins_with_101_and_its_keys_hash(monkeypatch, magic, outco
         facts = Facts(None, None, labels={BIDIRECTIONAL: "true"})
         verdict = streaming.bidirectional_stream(SimpleNamespace(facts=facts, server=lambda: server))
         once.join()
-    assert verdict.outcome is outcome
+    assert verdict.outcome is outcome, verdict.seen
     assert seen in verdict.seen
