@@ -21,7 +21,7 @@ def rule(name, test):
 
 def verdicts(*rules, **options):
     question = SimpleNamespace(target=None, environment={"HF": "hf_supersecret"}, **options)
-    lab = SimpleNamespace(question=question, never=None, ended="", look_after=bool, tell_end=bool)
+    lab = SimpleNamespace(question=question, never=None, ended="", forget_end=bool)
     return [result.verdict for result in results(rules, lab)]
 
 
