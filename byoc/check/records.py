@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 
-from byoc.check.bodies import JSON_LINES, kind_of
+from byoc.check.bodies import JSON_LINES, is_json, kind_of
 from byoc.check.question import Sample
 
 _OF_LINES = {
@@ -24,6 +24,29 @@ def are_lines(sample: Sample) -> bool:
 def lines_of(body: bytes) -> list[bytes]:
     """Return the lines that are not empty."""
     return [line for line in body.splitlines() if line.strip()]
+
+
+def pieces_of(sample: Sample, most: int) -> list[Sample]:
+    """Return requests of one record each, all different: lines, or rows of a list in JSON; none of others."""
+    if are_lines(sample):
+        bodies = [line + b"\n" for line in lines_of(sample.body)]
+    elif is_json(sample.content_type):
+        bodies = _rows_of(sample.body)
+    else:
+        return []
+    return [replace(sample, body=body) for body in list(dict.fromkeys(bodies))[:most]]
+
+
+def _rows_of(body: bytes) -> list[bytes]:
+    """Return JSON with a list of lists or objects, bare or as the one value of an object, row by row."""
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError):
+        return []
+    name, rows = next(iter(given.items())) if isinstance(given, dict) and len(given) == 1 else ("", given)
+    if not isinstance(rows, list) or not all(isinstance(row, list | dict) for row in rows):
+        return []
+    return [json.dumps({name: [row]} if name else [row]).encode() for row in rows]
 
 
 def repeated(sample: Sample, copies: int) -> Sample:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from byoc.check.exchange import Answer, BrokenCallError
+from byoc.check.flight import wait_until
 from byoc.check.lab import Lab
 from byoc.check.runs import ServeSetup
 from byoc.check.serving import Server
@@ -77,6 +78,17 @@ def without_any(lab: Lab) -> Stuck:
     return _while_stuck(lab, _files(model_of(lab)), "any file of /opt/ml/model")
 
 
+def is_opened_unasked(lab: Lab) -> bool:
+    """Start it with every file of its model stuck, and ask nothing: whether it is about to read one.
+
+    Raises:
+        CannotTestError: it usually takes too long to start for that.
+    """
+    names = _names(lab, _files(model_of(lab)))
+    with lab.starting(ServeSetup(), _stuck(lab, names)) as server:
+        return wait_until(lambda: _is_opened(server, names), _watched_s(lab))
+
+
 def model_of(lab: Lab) -> Path:
     """Return the model's folder, which has files.
 
@@ -97,12 +109,16 @@ def watch(lab: Lab, server: Server) -> list[Ping]:
     Raises:
         CannotTestError: that would be too long.
     """
+    with suppress(NotServingError):
+        server.wait_until_ready(_watched_s(lab), lab.progress)
+    return server.pings
+
+
+def _watched_s(lab: Lab) -> float:
     usual_s = lab.server().ready_s
     if usual_s > _LONGEST_START_S and not lab.question.thorough:
         raise CannotTestError(f"It takes {usual_s:.0f} s to start: with --all it is started again for this.")
-    with suppress(NotServingError):
-        server.wait_until_ready(_WATCHED_S + _START_TIMES * usual_s, lab.progress)
-    return server.pings
+    return _WATCHED_S + _START_TIMES * usual_s
 
 
 def told(server: Server) -> str:
@@ -114,16 +130,25 @@ def told(server: Server) -> str:
 
 
 def _while_stuck(lab: Lab, files: Sequence[Path], what: str) -> Stuck:
-    names = [path.relative_to(model_of(lab)) for path in files]
+    names = _names(lab, files)
+    with lab.starting(ServeSetup(), _stuck(lab, names)) as server:
+        pings = watch(lab, server)
+        answer = _answer(lab, server) if pings[-1:] and pings[-1].status == _OK else None
+        return Stuck(what, pings, told(server), answer, _is_opened(server, names))
+
+
+def _names(lab: Lab, files: Iterable[Path]) -> list[Path]:
+    return [path.relative_to(model_of(lab)) for path in files]
+
+
+def _stuck(lab: Lab, names: Iterable[Path]) -> Path:
+    """Return a copy of the model's folder in which files of those names are pipes."""
     folder = lab.work / "stuck"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(model_of(lab), folder, symlinks=True)
     for name in names:
         _make_pipe(folder / name)
-    with lab.starting(ServeSetup(), folder) as server:
-        pings = watch(lab, server)
-        answer = _answer(lab, server) if pings[-1:] and pings[-1].status == _OK else None
-        return Stuck(what, pings, told(server), answer, _is_opened(server, names))
+    return folder
 
 
 def _make_pipe(file: Path) -> None:

@@ -1,23 +1,16 @@
 """Rules on how calls to /invocations are answered: what SageMaker and its clients send, and how."""
 
-import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from byoc.check import sources
 from byoc.check.bodies import is_json, is_lines
 from byoc.check.exchange import CALL_S, Answer, BrokenCallError
 from byoc.check.framing import FramingError, bytes_of_answer, is_old, length_told
 from byoc.check.lab import Lab
-from byoc.check.load import Load, crowd
-from byoc.check.question import Sample
 from byoc.check.rule import Part, Rule
 from byoc.check.serving import Server
-from byoc.check.verdict import CannotTestError, Outcome, Verdict, capital, failed, passed, warned
+from byoc.check.verdict import Verdict, capital, failed, passed, warned
 
-_CALLERS = 16
-_FEWEST_CALLERS = 2
-_CALLS_S = 2.0
 _CALLS_ON_ONE_LINE = 3
 _SCRAPE_S = 2.0
 _MOST_ATTRIBUTES = 1024
@@ -163,22 +156,6 @@ def response_framing(lab: Lab) -> Verdict:
     return passed(f"An answer's end is told by {told}, and true.")
 
 
-def concurrent_calls(lab: Lab) -> Verdict:
-    """Many calls at once."""
-    plain, server, sample = lab.good_answer(), lab.server(), lab.sample
-    clients = crowd(_CALLERS, plain.seconds)
-    if clients < _FEWEST_CALLERS:
-        raise CannotTestError(
-            f"A call takes {plain.seconds:.0f} s, so a second one may wait longer than SageMaker does: give "
-            "a request that is answered sooner."
-        )
-    repeats = server.invoke(sample).body == plain.body
-    verdict = judged(plain, *_crowded(server, sample, clients), repeats=repeats)
-    if verdict.outcome is Outcome.FAIL:  # once more, as a busy laptop may lose a call
-        verdict = judged(plain, *_crowded(server, sample, clients), repeats=repeats)
-    return Verdict(verdict.outcome, f"{clients} clients at once: {verdict.seen}", verdict.mend)
-
-
 def metrics_quiet(lab: Lab) -> Verdict:
     """What SageMaker's scraper gets."""
     server = lab.server()
@@ -191,31 +168,6 @@ def metrics_quiet(lab: Lab) -> Verdict:
     return passed(f"GET /metrics is answered {answer.status} in {answer.seconds:.2f} s.")
 
 
-def judged(plain: Answer, answers: Sequence[Answer], broken: Sequence[str], *, repeats: bool) -> Verdict:
-    """Say what calls at the same time came to.
-
-    Args:
-        plain: what a call alone is answered.
-        repeats: whether calls one after the other are answered alike, byte for byte.
-    """
-    many = len(answers) + len(broken)
-    if broken:
-        return failed(f"{len(broken)} of {many} calls were not answered: {broken[0]}.")
-    statuses = Counter(answer.status for answer in answers)
-    if set(statuses) != {plain.status}:
-        told = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-        return failed(f"of {many} calls were answered {told}.")
-    others = sum(answer.body != plain.body for answer in answers)
-    if not repeats:
-        return passed(f"{many} calls were answered {plain.status}; answers differ from call to call anyway.")
-    if others:
-        return failed(
-            f"{others} of {many} answers are not what a call alone is answered.",
-            "Something that calls share is changed by them: a buffer, a model's state, a file's name.",
-        )
-    return passed(f"{many} calls were all answered alike.")
-
-
 def _otherwise(plain: Answer, lab: Lab, headers: Mapping[str, str]) -> str:
     """Return what the sample with other headers comes to, "" where its status is that of the plain one."""
     try:
@@ -223,12 +175,6 @@ def _otherwise(plain: Answer, lab: Lab, headers: Mapping[str, str]) -> str:
     except BrokenCallError as error:
         return f"no answer comes: {error}"
     return "" if answer.status == plain.status else f"it is answered {answer}"
-
-
-def _crowded(server: Server, sample: Sample, clients: int) -> tuple[list[Answer], list[str]]:
-    with Load(lambda: server.invoke(sample), clients) as load:
-        time.sleep(_CALLS_S)
-    return load.answers, [why for why, _ in load.broken]
 
 
 def _scraped(server: Server) -> Answer:
@@ -315,17 +261,6 @@ RULES = (
         mend="Let the framework set Content-Length: it counts bytes, not characters.",
         source="https://www.rfc-editor.org/rfc/rfc9112.html#name-message-body-length",
         test=response_framing,
-        by_url=True,
-    ),
-    Rule(
-        id="concurrent-calls",
-        part=Part.SERVE,
-        says="answers several calls at once as it answers one",
-        why="SageMaker queues nothing: all calls to an instance reach its container at once.",
-        so="calls at the same time fail or get wrong answers",
-        mend="Let calls wait for a free worker, and let them share nothing that they change.",
-        source=sources.INFERENCE,
-        test=concurrent_calls,
         by_url=True,
     ),
     Rule(

@@ -5,7 +5,7 @@ from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
-from byoc.check.stuck import Stuck, model_of, told, watch, without_any, without_largest
+from byoc.check.stuck import Stuck, is_opened_unasked, model_of, told, watch, without_any, without_largest
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, untested, warned
 from byoc.check.waiting import NotServingError
 from byoc.runtime.readiness import PING_TIMEOUT_S
@@ -52,10 +52,7 @@ def ping_while_loading(lab: Lab) -> Verdict:
     if seen.is_ignored:
         return untested(f"It reads no file of /opt/ml/model: see {_IS_READ}.", _IS_READ)
     if seen.hung:
-        return failed(
-            f"While {seen.what} could not be read, /ping was accepted and not answered within "
-            f"{PING_TIMEOUT_S:g} s: the model is loaded as /ping is answered."
-        )
+        return _hung(lab, seen)
     if seen.is_ready:
         return _early(seen)
     if not seen.is_opened:
@@ -94,6 +91,20 @@ def ping_without_model(lab: Lab) -> Verdict:
         if answer.is_good:
             return passed(f"With an empty /opt/ml/model it answers {answer.status}; see {_IS_READ}.")
         return failed(f"With an empty /opt/ml/model /ping answered 200, and /invocations {answer}.")
+
+
+def _hung(lab: Lab, seen: Stuck) -> Verdict:
+    """Tell a server that loads its model for a /ping from one that answers nobody until it has loaded it."""
+    said = (
+        f"While {seen.what} could not be read, /ping was accepted and not answered within "
+        f"{PING_TIMEOUT_S:g} s"
+    )
+    if lab.once(is_opened_unasked):
+        return warned(
+            f"{said}: the model is loaded before anything is answered. SageMaker waits for 8 minutes, and "
+            "nobody is told why."
+        )
+    return failed(f"{said}: the model is loaded as /ping is answered.")
 
 
 def _unopened(seen: Stuck) -> Verdict:

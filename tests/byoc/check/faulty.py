@@ -10,7 +10,7 @@ from byoc.check.choice import Choice, chosen
 from byoc.check.lab import Lab
 from byoc.check.question import Question, Sample
 from byoc.check.rule import Part
-from byoc.check.rules import calls, life, ping
+from byoc.check.rules import crowds, life, ping
 from byoc.check.run import results
 from byoc.check.table import RULES
 from byoc.runtime.images import Folder
@@ -21,7 +21,7 @@ SAMPLE = Sample(b"1\n2.5\n", "text/csv")
 BRIEF = {
     "connects-in-time": (ping, {"_CONNECTIONS": 8, "_BETWEEN_CONNECTIONS_S": 0.01}),
     "ping-busy": (ping, {"_BUSY_S": 0.4}),
-    "concurrent-calls": (calls, {"_CALLS_S": 0.2}),
+    "concurrent-calls": (crowds, {"_CALLS_S": 0.2}),
     "memory-growth": (life, {"_WARM_CALLS": 20, "_CALLS": 40, "_FEWEST_CALLS": 20}),
 }
 

@@ -3,38 +3,13 @@
 import pytest
 
 from byoc.check.exchange import Answer
-from byoc.check.rules import calls, errors
+from byoc.check.rules import errors
 from byoc.check.rules.errors import Mistake, Reply, trace_in
 from byoc.check.verdict import Outcome
 
 
 def answer(status=200, body=b"1\n"):
     return Answer(status, {}, body, 0.1)
-
-
-def test_calls_at_once_pass_where_all_are_answered_alike():
-    assert calls.judged(answer(), [answer()] * 9, [], repeats=True).outcome is Outcome.PASS
-
-
-@pytest.mark.parametrize(
-    ("answers", "broken", "seen"),
-    [
-        ([answer()], ["POST /invocations: closed"], "1 of 2 calls were not answered"),
-        ([answer(), answer(503)], [], "1 200, 1 503"),
-        ([answer(), answer(body=b"2\n")], [], "1 of 2 answers are not what a call alone is answered"),
-    ],
-    ids=["broken", "refused", "mixed-up"],
-)
-def test_calls_at_once_fail_where_one_is_lost_refused_or_wrong(answers, broken, seen):
-    verdict = calls.judged(answer(), answers, broken, repeats=True)
-    assert verdict.outcome is Outcome.FAIL
-    assert seen in verdict.seen
-
-
-def test_a_model_that_never_says_the_same_is_not_taken_for_one_that_mixes_up():
-    verdict = calls.judged(answer(), [answer(body=b"2\n")], [], repeats=False)
-    assert verdict.outcome is Outcome.PASS
-    assert "differ from call to call anyway" in verdict.seen
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,15 @@ def test_who_takes_a_pipe_for_no_file_has_not_been_seen_to_load_its_model(
     lab = Lab(Question(Folder(GOOD)), tmp_path)
     assert ping_while_loading(lab).outcome is outcome
     assert model_is_read(lab).outcome is outcome
+
+
+@pytest.mark.parametrize(("unasked", "outcome"), [(True, Outcome.WARN), (False, Outcome.FAIL)])
+def test_a_model_that_is_loaded_before_anything_is_answered_is_not_loaded_for_a_ping(
+    monkeypatch, unasked, outcome, tmp_path
+):
+    ping = Ping(0.1, 0, "no answer", 2.0, connected=True)
+    stuck = Stuck("model.txt", [ping], "no answer.", None, is_opened=True)
+    monkeypatch.setattr(starting, "without_largest", lambda _lab: stuck)
+    monkeypatch.setattr(starting, "is_opened_unasked", lambda _lab: unasked)
+    monkeypatch.setattr(Lab, "server", lambda _lab: None)
+    assert ping_while_loading(Lab(Question(Folder(GOOD)), tmp_path)).outcome is outcome
