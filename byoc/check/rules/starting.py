@@ -1,8 +1,11 @@
 """Rules on how `serve` starts: until the first 200 on /ping."""
 
+from contextlib import suppress
+
 from byoc.check import sources
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
+from byoc.check.question import Address
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
 from byoc.check.stuck import Stuck, is_opened_unasked, model_of, told, watch, without_any, without_largest
@@ -13,6 +16,10 @@ from byoc.runtime.readiness import PING_TIMEOUT_S
 _IS_READ = "model-is-read"
 _SLOW_START_S = 180.0  # serverless endpoints give no more
 _OK = 200
+_NO_MODEL = (
+    "It was started with an empty /opt/ml/model: if it needs one, give it by --model DIR, or give train what "
+    "it takes to make one (--channel, --hyperparameter). Otherwise its last lines say why."
+)
 
 
 def serve_starts(lab: Lab) -> Verdict:
@@ -20,9 +27,15 @@ def serve_starts(lab: Lab) -> Verdict:
     try:
         server = lab.server()
     except NotServingError as error:
-        return failed(f"{error}")
+        return failed(f"{error}", _NO_MODEL if _has_no_model(lab) else "")
     seen = f"/ping answered 200 after {server.ready_s:.1f} s."
     return warned(seen) if server.ready_s > _SLOW_START_S else passed(seen)
+
+
+def _has_no_model(lab: Lab) -> bool:
+    with suppress(CannotTestError):
+        return not isinstance(lab.question.target, Address) and lab.model is None
+    return False
 
 
 def model_read_only(lab: Lab) -> Verdict:
