@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[2]
 GOOD = ROOT / "tests" / "byoc" / "check" / "good"
 OURS = ["--request", ROOT / "dummy_data" / "breast_cancer.csv", "--content-type", "text/csv"]
 OURS += ["--hyperparameter", "mode=train"]
-# What no image shows: a timeout that serve computes, and a training that is over before its SIGTERM comes.
-NOT_SEEN = {"proxy-limits", "train-sigterm"}
+# What no image shows: a timeout that serve computes, a training that is over before its SIGTERM comes, and
+# calls in a ping's way, where a model takes no time.
+NOT_SEEN = {"ping-busy", "proxy-limits", "train-sigterm"}
 FAULTY = f"""
 ARG BASE_IMAGE={BASE_IMAGE}
 FROM ${{BASE_IMAGE}}
@@ -108,7 +109,7 @@ def test_an_image_that_keeps_every_rule_has_them_all_tested(engine, base, sample
     name = engine.built(program(tmp_path / "good", base), "good")
     found = checked(engine, name, *sample, "--hyperparameter", "seconds=1.5")
     assert not noticed(found)
-    assert not untested(found)
+    assert untested(found).keys() <= {"ping-busy"}
 
 
 def test_faults_of_an_image_are_seen_in_it(engine, tmp_path):
