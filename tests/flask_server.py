@@ -14,6 +14,7 @@ import uvloop
 from werkzeug.serving import make_server
 
 from byoc_serving.door.turns import Door, Turns
+from byoc_serving.door.worker import aside_of
 from byoc_serving.versions.manifest import Manifest, manifest_bytes, version_of
 
 ECHO = """
@@ -143,13 +144,15 @@ class UnwatchedSlot:
 def fast_serving(app, **settings):
     """Serve our app through the fast door, in a thread; yield its Caller."""
     loop = uvloop.new_event_loop()
+    served = app.extensions.get("models") or app.extensions["invocations"]
     door = Door(
         invocations=app.extensions["invocations"],
         application=app,
+        models=app.extensions.get("models"),
         **{
             "slot": UnwatchedSlot(),
-            "meter": app.extensions["invocations"].meter,
-            "note": app.extensions["invocations"].note,
+            "meter": served.meter,
+            "note": served.note,
             "after": lambda: None,
             "most_waiting": 1000,
             "most_bytes": app.config["MAX_CONTENT_LENGTH"],
@@ -158,7 +161,7 @@ def fast_serving(app, **settings):
         }
         | settings,
     )
-    turns = Turns(door, loop.call_soon, loop.call_later)
+    turns = Turns(door, loop.call_soon, loop.call_later, aside_of(loop))
     server = loop.run_until_complete(loop.create_server(turns.connection, "127.0.0.1", 0))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

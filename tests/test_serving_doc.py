@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "serving.md").read_text()
 BODIES = TEXT.partition("## What goes back")[0]
 ROWS = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \| (.+) \|$", BODIES, re.MULTILINE)
-CURLS = re.findall(r"^    (?:gzip -c (\S+) \| )?curl -s localhost:8080(.+)$", TEXT, re.MULTILINE)
+CURLS = re.findall(r"^    (?:gzip -c (\S+) \| )?curl -s localhost:8080(/(?!models).+)$", TEXT, re.MULTILINE)
 
 
 def described(data):
@@ -70,18 +70,37 @@ def caller(tmp_path_factory):
 
 @pytest.mark.parametrize(("zipped", "line"), CURLS)
 def test_each_curl_line_gets_an_answer(caller, zipped, line):
+    refused = "Errors" in TEXT[: TEXT.index(line)]
+    assert answer_to(caller, line, zipped).status in ((400, 406, 415) if refused else (200,))
+
+
+def test_the_curl_lines_of_many_models_get_their_answers_one_after_the_other(tmp_path):
+    lines = re.findall(r"^    curl -s localhost:8080(/models.+)$", TEXT, re.MULTILINE)
+    (tmp_path / "models" / "one" / "model").mkdir(parents=True)
+    with own_imports():
+        app = create_app(Settings(apps_dir=apps_with(tmp_path, ECHO), multi_model=True))
+        with serving(app) as caller:
+            for line in lines:
+                assert answer_to(caller, line.replace("/opt/ml", str(tmp_path))).status == 200
+            assert answer_to(caller, lines[-1]).status == 404
+
+
+def answer_to(caller, line, zipped=""):
+    """Return the answer to what a line of curl sends."""
     path, *options = shlex.split(line)
     options = iter(options)
     headers, body, method = {}, None, "GET"
     for option in options:
+        given = next(options)
         if option == "-H":
-            name, _, value = next(options).partition(": ")
+            name, _, value = given.partition(": ")
             headers[name.replace("-", "_")] = value
+        elif option == "-X":
+            method = given
         else:
-            given, method = next(options), "POST"
+            method = "POST"
             if given == "@-":
                 body = gzip.compress((ROOT / zipped).read_bytes())
             else:
                 body = (ROOT / given[1:]).read_bytes() if given.startswith("@") else given.encode()
-    refused = "Errors" in TEXT[: TEXT.index(line)]
-    assert caller.request(method, path, body, **headers).status in ((400, 406, 415) if refused else (200,))
+    return caller.request(method, path, body, **headers)

@@ -8,19 +8,24 @@ import os
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import quote
 
 import flask
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from byoc_serving.call_log import log_call
 from byoc_serving.calls import Call, Request, Response, error_response, refusal, request_id_of
+from byoc_serving.copies import Copies
 from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
 from byoc_serving.invocation import Invocations
 from byoc_serving.logs import log_to_stdout
+from byoc_serving.memory import Memory
 from byoc_serving.messages import too_large_message
 from byoc_serving.metrics.emf import Reports
 from byoc_serving.metrics.families import Family, Standing, families
 from byoc_serving.metrics.page import CONTENT_TYPE, page
+from byoc_serving.models.api import answered, called_model, invoked
+from byoc_serving.models.models import Models
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
 from byoc_serving.supervision.standing import families_of, memory_of
 from byoc_serving.warming import warm_up
@@ -53,9 +58,29 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
     app.response_class = JsonByDefault
     app.config["MAX_CONTENT_LENGTH"] = settings.max_payload_bytes
     app.extensions["invocations"] = invocations
+    served: Invocations | Models = invocations
+    if settings.multi_model:
+        served = Models(settings, Copies(Memory(settings.models_mb)), note, finish)
+        _serve_many(app, served)
+    else:
+        _serve_one(app, invocations)
     if settings.metrics == "emf" and not settings.run_dir:
-        report_calls(invocations, lambda: _families(settings, invocations), settings.metrics_namespace)
+        report_calls(served, lambda: _families(settings, served), settings.metrics_namespace)
 
+    @app.get("/metrics")
+    def metrics() -> flask.Response:
+        return app.response_class(page(_families(settings, served)), content_type=CONTENT_TYPE)
+
+    @app.errorhandler(HTTPException)
+    def refuse(error: HTTPException) -> flask.Response:
+        answer = _sent(_refusal(error, settings))
+        answer.headers.extend({k: v for k, v in error.get_headers() if k not in answer.headers})
+        return answer
+
+    return app
+
+
+def _serve_one(app: flask.Flask, invocations: Invocations) -> None:
     @app.route("/ping", methods=["GET", "POST"])
     def ping() -> flask.Response:
         invocations.loading.start()
@@ -70,44 +95,65 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
     def invoke() -> flask.Response:
         return _sent(invocations.respond(_received(flask.request)))
 
-    @app.get("/metrics")
-    def metrics() -> flask.Response:
-        return app.response_class(page(_families(settings, invocations)), content_type=CONTENT_TYPE)
-
-    @app.errorhandler(HTTPException)
-    def refuse(error: HTTPException) -> flask.Response:
-        answer = _sent(_refusal(error, settings))
-        answer.headers.extend({k: v for k, v in error.get_headers() if k not in answer.headers})
-        return answer
-
     app.extensions["invoke"] = invoke  # by which byoc_serving.door sees that it is still this one
-    return app
 
 
-def report_calls(invocations: Invocations, gather: Callable[[], Sequence[Family]], namespace: str) -> Reports:
+def _serve_many(app: flask.Flask, models: Models) -> None:
+    """Add the API of SageMaker's multi-model endpoints, which have no /invocations."""
+    app.extensions["models"] = models
+
+    @app.route("/ping", methods=["GET", "POST"])
+    def ping() -> flask.Response:
+        return flask.jsonify(status="ready")
+
+    @app.route("/models", methods=["GET", "POST"])
+    @app.route("/models/<path:_name>", methods=["GET", "DELETE"], merge_slashes=False)
+    def manage(_name: str = "") -> flask.Response:
+        request = flask.request
+        return _sent(answered(models, request.method, _target(), request.args, _body(request)))
+
+    @app.post("/models/<path:_name>/invoke", merge_slashes=False)
+    def invoke(_name: str) -> flask.Response:
+        name = called_model(_target().encode("latin-1")) or _name
+        return _sent(invoked(models, name, _received(flask.request)))
+
+    app.extensions["invoke"] = invoke
+
+
+def _target() -> str:
+    """Return a request's path as it was sent, in which a model's name may hold a quoted slash."""
+    environ = flask.request.environ
+    sent = environ.get("RAW_URI") or environ.get("REQUEST_URI")
+    return str(sent) if sent else quote(flask.request.path)
+
+
+def report_calls(
+    served: Invocations | Models, gather: Callable[[], Sequence[Family]], namespace: str
+) -> Reports:
     """Report from this process alone: with a call where a minute has passed, and at the end."""
     reports = Reports(gather, namespace, lambda line: os.write(1, line))
-    note = invocations.note
+    note = served.note
 
     def note_and_report(call: Call) -> None:
         note(call)
         reports.tick()
 
-    invocations.note = note_and_report
+    served.note = note_and_report
     atexit.register(reports.report)
     return reports
 
 
-def _families(settings: Settings, invocations: Invocations) -> list[Family]:
+def _families(settings: Settings, served: Invocations | Models) -> list[Family]:
     """Return every metric: of all workers under `serve`, else of this process."""
     if settings.run_dir:
         return families_of(settings.run_dir)
-    is_ready = invocations.loading.state == "ready"
-    if is_ready:
-        model = invocations.loading.load()
-        invocations.meter.table.serve(model.name, model.version)
-    standing = Standing(int(is_ready), invocations.in_flight, waiting=0, memory={0: memory_of()})
-    return families([invocations.meter.table], standing)
+    meter = served.meter
+    is_ready = isinstance(served, Models) or served.loading.state == "ready"
+    if is_ready and isinstance(served, Invocations):
+        model = served.loading.load()
+        meter.table.serve(model.name, model.version)
+    standing = Standing(int(is_ready), meter.in_flight, waiting=0, memory={0: memory_of()})
+    return families([meter.table], standing)
 
 
 def _received(request: flask.Request) -> Request:

@@ -13,7 +13,11 @@ def test_our_own_dockerfile_is_understood():
     recipe = parse((CONTAINER / "Dockerfile").read_text())
     assert (recipe.entrypoint, recipe.command) == (("/usr/bin/env",), ("serve",))
     assert recipe.workdir == "/opt/program"
-    assert recipe.labels == {"com.amazonaws.sagemaker.capabilities.accept-bind-to-port": "true"}
+    capabilities = "com.amazonaws.sagemaker.capabilities"
+    assert recipe.labels == {
+        f"{capabilities}.accept-bind-to-port": "true",
+        f"{capabilities}.multi-models": "true",
+    }
     assert recipe.environment["PATH"] == f"/opt/program:/opt/venv/bin:{SYSTEM_PATH}"
     assert Copy(("custom_algorithm/",), "/opt/program/") in recipe.copies
 

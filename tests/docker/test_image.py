@@ -181,7 +181,8 @@ def test_the_image_names_its_programs_without_a_shell_or_a_user(engine, image):
     assert config["Entrypoint"] == ["/usr/bin/env"]
     assert config["Cmd"] == ["serve"]
     assert config["User"] == ""
-    assert config["Labels"]["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
+    for capability in ("accept-bind-to-port", "multi-models"):
+        assert config["Labels"][f"com.amazonaws.sagemaker.capabilities.{capability}"] == "true"
 
 
 def test_no_compiler_and_no_pip_are_in_the_image(engine, image):

@@ -77,6 +77,7 @@ def _fields(call: Call) -> str:
     sent = response.body if response else b""
     said = (
         f'"message": "answered {status} in {ms:.1f} ms", "request_id": {_text(request.request_id)}, '
+        f"{_named(call.model) if call.model else ''}"
         f'"model_version": {_text(call.model_version) if call.model_version else "null"}, '
         f'"inference_id": {_header(request.headers, INFERENCE_ID)}, '
         f'"custom_attributes": {_header(request.headers, CUSTOM_ATTRIBUTES)}, "status": {status}, '
@@ -93,6 +94,10 @@ def _fields(call: Call) -> str:
         f'"predict_ms": {(call.predicted_s - call.predicting_s) * 1000:.3f}, '
         f'"encode_ms": {(call.ended_s - call.predicted_s) * 1000:.3f}'
     )
+
+
+def _named(model: str) -> str:
+    return f'"model": {_text(model)}, '
 
 
 def _bodies(call: Call) -> str:

@@ -52,6 +52,7 @@ class Call:
         accept: the media type settled for the answer.
         together: how many requests were predicted at once with it, itself included.
         is_first: of those.
+        model: the name by which it was called, where a container has several.
         model_version: that answers it; None where there is none, or it has no name.
     """
 
@@ -61,6 +62,7 @@ class Call:
     accept: str = JSON
     together: int = 1
     is_first: bool = True
+    model: str | None = None
     model_version: str | None = None
     context: Any = None
     prediction: Any = None
@@ -69,6 +71,11 @@ class Call:
     predicting_s: float = 0.0
     predicted_s: float = 0.0
     ended_s: float = 0.0
+
+
+def answered_at_once(request: Request, response: Response, now_s: float, model: str | None = None) -> Call:
+    """Return the call of a request that is answered without asking a model."""
+    return Call(request, now_s, model=model, response=response, ended_s=now_s)
 
 
 def request_id_of(given: str | None) -> str:

@@ -72,6 +72,12 @@ class NotAcceptableError(RequestError):
     status = HTTPStatus.NOT_ACCEPTABLE
 
 
+class ConflictError(RequestError):
+    """What is asked for has been done already: 409."""
+
+    status = HTTPStatus.CONFLICT
+
+
 class PayloadTooLargeError(RequestError):
     """The body is over the limit: 413."""
 
@@ -82,3 +88,9 @@ class UnsupportedMediaTypeError(RequestError):
     """The Content-Type is none that can be decoded: 415."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class InsufficientMemoryError(RequestError):
+    """A model does not fit beside those in use: 507, on which SageMaker unloads others and tries again."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE

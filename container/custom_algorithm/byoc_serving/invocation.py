@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -61,7 +60,7 @@ class Invocations:
     Attributes:
         loading: how far the model is.
         meter: counts each call when it has its response, and is the user's code's `context.metrics`.
-        in_flight: how many calls `respond` has begun and not ended.
+        name: by which the model is called, where a container has several.
     """
 
     def __init__(
@@ -75,8 +74,7 @@ class Invocations:
         self.loading = Loading(settings, model_dir or settings.model_dir, finish)
         self.note = note
         self.meter = Meter(Table.private())
-        self.in_flight = 0
-        self._counting = threading.Lock()
+        self.name: str | None = None
         self._default_accept = settings.default_accept
         self._most_bytes = settings.max_payload_bytes
         self._clock = clock
@@ -92,15 +90,16 @@ class Invocations:
 
     def respond(self, request: Request) -> Response:
         """Answer a request, loading first where nobody did; failures are answers too, not exceptions."""
-        with self._counting:
-            self.in_flight += 1
+        meter = self.meter
+        with meter.lock:
+            meter.in_flight += 1
         try:
             [(response, call)] = self.answers([request])
         finally:
-            with self._counting:
-                self.in_flight -= 1
-        with self._counting:
-            self.meter.note(call)
+            with meter.lock:
+                meter.in_flight -= 1
+        with meter.lock:
+            meter.note(call)
         self.note(call)
         return response
 
@@ -109,7 +108,7 @@ class Invocations:
 
         The caller is to send the responses, and then to pass each call to `meter.note` and `note`.
         """
-        calls = [Call(request, self._clock()) for request in requests]
+        calls = [Call(request, self._clock(), model=self.name) for request in requests]
         loaded = self._loaded(calls)
         if loaded:
             for call in calls:

@@ -60,6 +60,7 @@ class Settings:
     manifest_sha256: str | None = None
     manifest_required: bool = False
     multi_model: bool = False
+    models_mb: int | None = None
     run_dir: Path | None = None
     unpickle: bool = False
     trusted_types: tuple[str, ...] = ()
@@ -122,6 +123,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         manifest_sha256=read(d.manifest_sha256, sha256_from, "MODEL_MANIFEST_SHA256"),
         manifest_required=read(d.manifest_required, _boolean, "MODEL_MANIFEST_REQUIRED"),
         multi_model=read(d.multi_model, _boolean, "SAGEMAKER_MULTI_MODEL"),
+        models_mb=read(d.models_mb, _at_least_one, "MODEL_SERVER_MODELS_MB"),
         run_dir=read(d.run_dir, _path, RUN_DIR_VARIABLE),
         unpickle=read(d.unpickle, _boolean, "MODEL_SERVER_UNPICKLE"),
         trusted_types=read(d.trusted_types, _types, "MODEL_SERVER_TRUSTED_TYPES"),

@@ -408,17 +408,20 @@ def test_a_taken_port_is_named_in_the_only_line(obeys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("variables", "told"),
     [
-        ("MODEL_SERVER_WORKERS", "many", "MODEL_SERVER_WORKERS is 'many'"),
-        ("SAGEMAKER_CONTAINER_LOG_LEVEL", "²", "SAGEMAKER_CONTAINER_LOG_LEVEL is '²'"),
-        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "9" * 14, "Give at most 1048576"),
-        ("MODEL_SERVER_HOST", "192.0.2.1", "Set MODEL_SERVER_HOST to an IPv4 address of this machine"),
-        ("SAGEMAKER_MULTI_MODEL", "true", "This image serves one model"),
+        ({"MODEL_SERVER_WORKERS": "many"}, "MODEL_SERVER_WORKERS is 'many'"),
+        ({"SAGEMAKER_CONTAINER_LOG_LEVEL": "²"}, "SAGEMAKER_CONTAINER_LOG_LEVEL is '²'"),
+        ({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "9" * 14}, "Give at most 1048576"),
+        ({"MODEL_SERVER_HOST": "192.0.2.1"}, "Set MODEL_SERVER_HOST to an IPv4 address of this machine"),
+        (
+            {"SAGEMAKER_MULTI_MODEL": "true", "MODEL_MANIFEST_SHA256": "0" * 64},
+            "MODEL_MANIFEST_SHA256 is that of one model",
+        ),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named_in_the_only_line(obeys, tmp_path, name, value, told):
-    with serve(obeys, tmp_path, **{name: value}) as running:
+def test_a_setting_that_cannot_be_used_is_named_in_the_only_line(obeys, tmp_path, variables, told):
+    with serve(obeys, tmp_path, **variables) as running:
         assert running.process.wait(5) == 1
         [line] = running.lines()
         assert told in line["message"]

@@ -20,9 +20,11 @@ from byoc_serving.door.choice import invocations_of
 from byoc_serving.door.turns import Door
 from byoc_serving.door.worker import DoorWorker
 from byoc_serving.errors import ServingError
+from byoc_serving.loading import LoadedModel
 from byoc_serving.logs import logging_configuration
 from byoc_serving.metrics.meter import Meter
 from byoc_serving.metrics.table import LOST, OUTGREW, OVERRAN, REQUESTS, RESTARTS, Table
+from byoc_serving.models.peers import Peers
 from byoc_serving.settings import DRAIN_S, MEGABYTE, environment, settings_from
 from byoc_serving.supervision.cores import available_cores
 from byoc_serving.supervision.nginx import worker_socket
@@ -63,6 +65,8 @@ _deaths_while_loading = 0
 
 def on_starting(server: Arbiter) -> None:
     """Verify the model once, before any worker exists; load it too where that was asked for."""
+    if _settings.multi_model:  # SageMaker will say which models
+        return
     try:
         for warning in verify_model(_settings):
             log.warning(warning)
@@ -94,17 +98,26 @@ def post_fork(_server: Arbiter, worker: DoorWorker) -> None:
 def post_worker_init(worker: DoorWorker) -> None:
     """Load the model in the worker and warm it up; then it may take requests."""
     app = worker.wsgi
-    invocations = app.extensions["invocations"]
-    invocations.meter = Meter(Table.kept(table_of_worker(_run_dir, worker.number)))
+    invocations, models = app.extensions["invocations"], app.extensions.get("models")
+    meter = Meter(Table.kept(table_of_worker(_run_dir, worker.number)))
     calls = CallLog(bodies=_settings.log_bodies) if _settings.log_level <= logging.INFO else None
-    invocations.note = calls.note if calls else lambda _call: None
+    note = calls.note if calls else lambda _call: None
     threads = LibraryThreads(_threads, lambda: _cores - _scoreboard.at_work(besides=worker.number))
-    try:
-        invocations.load()
+
+    def finish(model: LoadedModel) -> LoadedModel:
         threads.find()
-        invocations.loading.change(lambda model: warmed(model, _settings, threads.fit))
-        model = invocations.loading.load()
-        invocations.meter.table.serve(model.name, model.version)
+        return warmed(model, _settings, threads.fit)
+
+    try:
+        if models:
+            models.meter, models.note, models.finish = meter, note, finish
+            models.begin(worker.cfg.workers, Peers(_run_dir, worker.number))
+        else:
+            invocations.meter, invocations.note = meter, note
+            invocations.load()
+            invocations.loading.change(finish)
+            model = invocations.loading.load()
+            meter.table.serve(model.name, model.version)
     except ServingError as error:
         _give_up(error)
     ours = invocations_of(app, _settings)
@@ -113,13 +126,14 @@ def post_worker_init(worker: DoorWorker) -> None:
         invocations=invocations if ours else None,
         application=app,
         slot=worker.slot,
-        meter=invocations.meter,
-        note=invocations.note,
+        meter=meter,
+        note=note,
         after=calls.flush if calls else lambda: None,
         most_waiting=_settings.queue,
         most_bytes=_settings.max_payload_bytes,
         wait_s=_settings.batch_wait_s,
         address=(_settings.host, _settings.port),
+        models=models,
     )
 
     def is_ready() -> None:
@@ -127,7 +141,7 @@ def post_worker_init(worker: DoorWorker) -> None:
         _scoreboard.tell_supervisor()
 
     worker.is_ready = is_ready
-    worker.has_outgrown = functools.partial(_has_outgrown, invocations.meter.table)
+    worker.has_outgrown = functools.partial(_has_outgrown, meter.table)
     if isinstance(worker.sockets[0], UnixSocket):  # nginx stands before us
         worker.own_socket = worker_socket(_run_dir, worker.number)
 

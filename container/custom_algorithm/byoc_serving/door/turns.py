@@ -4,20 +4,34 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from time import monotonic, perf_counter
 from typing import NamedTuple, Protocol
 
-from byoc_serving.calls import INFERENCE_ID, Call, Request, Response, error_response, request_id_of
+from byoc_serving.calls import (
+    INFERENCE_ID,
+    Call,
+    Request,
+    Response,
+    answered_at_once,
+    error_response,
+    request_id_of,
+)
 from byoc_serving.door.connection import Connection
 from byoc_serving.door.flask_side import Application, response_of
 from byoc_serving.door.head import Head
+from byoc_serving.errors import ServingError
 from byoc_serving.invocation import Invocations
 from byoc_serving.metrics.meter import Meter
+from byoc_serving.models.api import called_model, is_of_models, refused
+from byoc_serving.models.models import Held, Models
 
 log = logging.getLogger("door")
 
 Soon = Callable[[Callable[[], None]], object]
+# Does something that takes long beside the loop, and has the loop call what it returns.
+Aside = Callable[[Callable[[], Callable[[], None]]], object]
 
 _INVOCATIONS = b"/invocations"
 _INFERENCE_ID = INFERENCE_ID.encode()
@@ -48,13 +62,20 @@ class Slot(Protocol):
 
 
 class Waiting(NamedTuple):
-    """A request that waits for its turn."""
+    """A request that waits for its turn.
+
+    Attributes:
+        model: the name of the one that it calls, among several.
+        held: that model, where it had to be brought into memory for this request.
+    """
 
     connection: Connection
     head: Head
     request: Request
     place: int
     is_invocation: bool
+    model: str | None = None
+    held: Held | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,7 @@ class Door:
         most_bytes: of a body; None for any number.
         wait_s: how long the first request of several that may join waits for others.
         address: where we listen.
+        models: where there are several; then each answers its own calls, and `invocations` none.
     """
 
     invocations: Invocations | None
@@ -84,6 +106,7 @@ class Door:
     most_bytes: int | None
     wait_s: float
     address: tuple[str, int]
+    models: Models | None = None
 
 
 class Turns:
@@ -93,14 +116,19 @@ class Turns:
         door: what they are for.
         soon: calls a function when the loop has read what there is to read.
         later: calls a function after so many seconds.
+        aside: does what takes long: models are loaded beside the loop, which goes on answering for others.
     """
 
-    def __init__(self, door: Door, soon: Soon, later: Callable[[float, Callable[[], None]], object]) -> None:
+    def __init__(
+        self, door: Door, soon: Soon, later: Callable[[float, Callable[[], None]], object], aside: Aside
+    ) -> None:
         self.connections: set[Connection] = set()
         self._door = door
         self._soon = soon
         self._later = later
+        self._aside = aside
         self._waiting: deque[Waiting] = deque()
+        self._at_side = 0
         self._is_due = False
         self._is_last_round = False
 
@@ -137,30 +165,44 @@ class Turns:
             request_id_of(head.text(b"x-request-id")),
             perf_counter(),
         )
-        if len(self._waiting) >= self._door.most_waiting:
+        door = self._door
+        if len(self._waiting) + self._at_side >= door.most_waiting:
             self._send_away(connection, head, request)
             return
-        place = self._door.slot.begin(request.request_id, head.text(_INFERENCE_ID))
-        is_invocation = (
-            head.method == b"POST" and _is_invocations(head.target) and bool(self._door.invocations)
-        )
-        self._waiting.append(Waiting(connection, head, request, place, is_invocation))
+        place = door.slot.begin(request.request_id, head.text(_INFERENCE_ID))
+        if head.method != b"POST":
+            one = Waiting(connection, head, request, place, is_invocation=False)
+        elif door.models:
+            model = called_model(head.target)
+            is_invocation = model is not None and bool(door.invocations)
+            one = Waiting(connection, head, request, place, is_invocation, model)
+        else:
+            is_invocation = _is_invocations(head.target) and bool(door.invocations)
+            one = Waiting(connection, head, request, place, is_invocation)
+        self._waiting.append(one)
         if not self._is_due:
-            self._is_due = True
-            if self._door.wait_s and is_invocation and self._may_be_joined():
-                self._later(self._door.wait_s, self._take_turn)
-            else:
-                self._soon(self._take_turn)
+            self._be_due(one)
 
-    def _may_be_joined(self) -> bool:
-        invocations = self._door.invocations
-        return invocations is not None and invocations.together > 1
+    def _be_due(self, one: Waiting) -> None:
+        self._is_due = True
+        if self._door.wait_s and one.is_invocation and self._may_be_joined(one):
+            self._later(self._door.wait_s, self._take_turn)
+        else:
+            self._soon(self._take_turn)
+
+    def _may_be_joined(self, one: Waiting) -> bool:
+        door = self._door
+        if door.models:
+            return one.model is not None and door.models.together(one.model) > 1
+        return door.invocations is not None and door.invocations.together > 1
 
     def _send_away(self, connection: Connection, head: Head, request: Request) -> None:
         connection.send(_BUSY)
-        if head.method == b"POST" and _is_invocations(head.target):
-            now_s = perf_counter()
-            call = Call(request, now_s, response=_BUSY, ended_s=now_s)
+        if head.method != b"POST":
+            return
+        model = called_model(head.target) if self._door.models else None
+        if model is not None or (not self._door.models and _is_invocations(head.target)):
+            call = answered_at_once(request, _BUSY, perf_counter(), model)
             self._door.meter.refuse(call)
             self._door.note(call)
 
@@ -168,8 +210,10 @@ class Turns:
         door = self._door
         door.slot.work()
         try:
-            if self._waiting[0].is_invocation and door.invocations:
-                self._invoke(door.invocations)
+            if door.models:
+                self._ask_models(door.models, self._waiting.popleft())
+            elif self._waiting[0].is_invocation and door.invocations:
+                self._invoke(door.invocations, self._waiting.popleft())
             else:
                 self._ask_application(self._waiting.popleft())
         finally:
@@ -179,11 +223,64 @@ class Turns:
                 self._soon(self._take_turn)
             door.after()
 
-    def _invoke(self, invocations: Invocations) -> None:
-        taken = [self._waiting.popleft()]
+    def _ask_models(self, models: Models, one: Waiting) -> None:
+        """Answer a call whose model is in memory, and have it brought there first where it is not."""
+        if one.model is None:
+            if is_of_models(one.head.target):
+                self._begin_aside(lambda: partial(self._answer_from_aside, one, self._applied(one)))
+            else:
+                self._ask_application(one)
+            return
+        held = one.held or models.hold_if_here(one.model)
+        if held is None:
+            self._begin_aside(lambda: self._fetched(models, one))
+            return
+        try:
+            if one.is_invocation:
+                self._invoke(held.invocations, one)
+            else:
+                self._ask_application(one)
+        finally:
+            held.release()
+
+    def _begin_aside(self, act: Callable[[], Callable[[], None]]) -> None:
+        self._at_side += 1
+        self._aside(act)
+
+    def _fetched(self, models: Models, one: Waiting) -> Callable[[], None]:
+        """Bring a model into memory, in a thread; return what the loop is to do then."""
+        try:
+            held = models.hold(one.model or "")
+        except ServingError as error:
+            return partial(self._refuse_from_aside, one, refused(error))
+        return partial(self._resume, one._replace(held=held))
+
+    def _resume(self, one: Waiting) -> None:
+        self._at_side -= 1
+        self._waiting.appendleft(one)
+        if not self._is_due:
+            self._be_due(one)
+
+    def _refuse_from_aside(self, one: Waiting, response: Response) -> None:
+        call = answered_at_once(one.request, response, perf_counter(), one.model)
+        self._door.meter.note(call)
+        self._door.note(call)
+        self._answer_from_aside(one, response)
+
+    def _answer_from_aside(self, one: Waiting, response: Response) -> None:
+        self._at_side -= 1
+        self._answer(one, response)
+        self._door.after()
+
+    def _invoke(self, invocations: Invocations, first: Waiting) -> None:
+        """Answer a call, and with it those behind it that are for the same model and may join."""
+        taken = [first]
         most = invocations.together
-        while len(taken) < most and self._waiting and self._waiting[0].is_invocation:
-            taken.append(self._waiting.popleft())
+        waiting = self._waiting
+        while len(taken) < most and waiting and waiting[0].is_invocation:
+            if waiting[0].model != first.model or waiting[0].held:
+                break
+            taken.append(waiting.popleft())
         if len(taken) > 1:
             self._door.slot.work_on(len(taken))
         answers = invocations.answers([one.request for one in taken])
@@ -195,17 +292,20 @@ class Turns:
             note(call)
 
     def _ask_application(self, one: Waiting) -> None:
+        self._answer(one, self._applied(one))
+
+    def _applied(self, one: Waiting) -> Response:
+        """Return what the application answers."""
         try:
-            response = response_of(self._door.application, one.head, one.request.body, *self._door.address)
+            return response_of(self._door.application, one.head, one.request.body, *self._door.address)
         except Exception:
             log.exception("the application failed", extra={"request_id": one.request.request_id})
-            response = error_response(
+            return error_response(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 "InternalServerError",
                 "The server failed; its traceback is in the log under this id.",
                 {"id": one.request.request_id},
             )
-        self._answer(one, response)
 
     def _answer(self, one: Waiting, response: Response) -> None:
         one.connection.send(response)

@@ -5,8 +5,10 @@ loop comes back, and is predicted together where rows may be: batches grow with 
 """
 
 import asyncio
+import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +16,7 @@ from pathlib import Path
 import uvloop
 from gunicorn.workers.base import Worker
 
-from byoc_serving.door.turns import Door, Turns
+from byoc_serving.door.turns import Aside, Door, Turns
 
 _HEARTBEAT_S = 1.0
 _QUIET_S = 75.0  # how long a connection may say nothing
@@ -22,6 +24,20 @@ _STALLED_S = 5.0  # how long a request that comes in may pause once the worker i
 _LOOK_S = 0.02
 _HAND_OVER_S = 1.0
 _BACKLOG = 2048
+
+
+def aside_of(loop: asyncio.AbstractEventLoop) -> Aside:
+    """Return what does a thing in a thread of its own, and the rest of it in the loop.
+
+    No pool: a load that waits for another would keep an unload waiting. Nobody waits for them at the end.
+    """
+
+    def run(act: Callable[[], Callable[[], None]]) -> None:
+        then = act()
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it the connections
+            loop.call_soon_threadsafe(then)
+
+    return lambda act: threading.Thread(target=run, args=(act,), name="aside", daemon=True).start()
 
 
 class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
@@ -72,7 +88,7 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
 
     async def _serve(self) -> None:
         self.loop.add_signal_handler(signal.SIGTERM, self._stop)
-        turns = Turns(self.door, self.loop.call_soon, self.loop.call_later)
+        turns = Turns(self.door, self.loop.call_soon, self.loop.call_later, aside_of(self.loop))
         servers = [
             await self.loop.create_server(turns.connection, sock=listener.sock) for listener in self.sockets
         ]

@@ -1,5 +1,6 @@
 """Counts calls, once each has its response; this is done so often that it is written for speed."""
 
+import threading
 from bisect import bisect_left
 
 from byoc_serving.calls import Call
@@ -28,11 +29,15 @@ class Meter:
     Attributes:
         table: that table.
         own: for the user's code, from any thread.
+        lock: for those who are not the only thread.
+        in_flight: how many calls they have begun and not ended.
     """
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.own = OwnMetrics(table)
+        self.lock = threading.Lock()
+        self.in_flight = 0
         self._numbers = table.numbers
 
     def note(self, call: Call) -> None:

@@ -60,7 +60,7 @@ def available_cores(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/p
 
 
 def _quotas(cgroups: Path, own: Path) -> Iterable[float]:
-    for folder in _ancestors(cgroups, own):
+    for folder in cgroups_of(cgroups, own):
         try:
             quota, period = (folder / "cpu.max").read_text().split()
         except (OSError, ValueError):
@@ -76,8 +76,8 @@ def _quotas(cgroups: Path, own: Path) -> Iterable[float]:
         yield quota_us / period_us
 
 
-def _ancestors(cgroups: Path, own: Path) -> Iterable[Path]:
-    """Return the cgroup of this process and all above it: the tightest quota counts."""
+def cgroups_of(cgroups: Path, own: Path) -> Iterable[Path]:
+    """Return the cgroup of this process and all above it: the tightest limit counts."""
     yield cgroups
     try:
         lines = own.read_text().splitlines()

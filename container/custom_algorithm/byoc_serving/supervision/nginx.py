@@ -51,6 +51,7 @@ def _words(settings: Settings, run_dir: Path, cores: float, workers: int) -> dic
         "max_body": f"{settings.max_payload_mb}m",
         "too_large": too_large_message(settings.max_payload_mb),
         "read_timeout_s": f"{settings.timeout_s + _QUEUE_S:.0f}",
+        "load_timeout_s": f"{settings.startup_timeout_s + settings.timeout_s + _QUEUE_S:.0f}",
         "user": _user(),
     }
 

@@ -291,8 +291,11 @@ def _make_run_dir() -> Path:
 
 
 def _refuse_what_cannot_be_served(settings: Settings) -> None:
-    if settings.multi_model:
-        raise SettingsError("SAGEMAKER_MULTI_MODEL is on. This image serves one model: use Mode SingleModel.")
+    if settings.multi_model and settings.manifest_sha256:
+        raise SettingsError(
+            "MODEL_MANIFEST_SHA256 is that of one model, and SAGEMAKER_MULTI_MODEL is on. Leave it out; "
+            "MODEL_MANIFEST_REQUIRED holds each model to a manifest."
+        )
     address = f"{settings.host}:{settings.port}"
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -155,33 +155,36 @@ def check_manifest_digest(content: bytes, expected_sha256: str | None) -> None:
         )
 
 
-def verify_model(settings: Settings) -> list[str]:
-    """Check the model directory against its manifest, and return what is worth a warning.
+def verify_model(settings: Settings, model_dir: Path | None = None) -> list[str]:
+    """Check a model directory against its manifest, and return what is worth a warning.
 
     Reads every file, parts in parallel; every thread has ended when it returns.
+
+    Args:
+        settings: what is asked of the manifest, and where the model is unless `model_dir` says so.
+        model_dir: that of one model among several.
 
     Raises:
         ModelVersionError: a file is missing, cannot be read or is not what the manifest says; the manifest
             is not the one asked for, or missing though required; or a pickled model's library has another
             major version.
     """
-    content = read_manifest_bytes(settings.model_dir)
+    model_dir = model_dir or settings.model_dir
+    content = read_manifest_bytes(model_dir)
     if content is None:
         if settings.manifest_required or settings.manifest_sha256:
             raise ModelVersionError(
-                f"Missing manifest: {settings.model_dir} has no {MANIFEST_NAME}, and MODEL_MANIFEST_REQUIRED "
+                f"Missing manifest: {model_dir} has no {MANIFEST_NAME}, and MODEL_MANIFEST_REQUIRED "
                 "or MODEL_MANIFEST_SHA256 asks for one. apps/s3_upload.py writes it with the upload."
             )
-        return [f"{settings.model_dir} has no {MANIFEST_NAME}: the model is served unverified."]
+        return [f"{model_dir} has no {MANIFEST_NAME}: the model is served unverified."]
     check_manifest_digest(content, settings.manifest_sha256)
     manifest = parse_manifest(content)
-    verify_files(settings.model_dir, manifest)
-    pickled = [entry.path for entry in manifest.files if _is_pickled(settings.model_dir / entry.path)]
+    verify_files(model_dir, manifest)
+    pickled = [entry.path for entry in manifest.files if _is_pickled(model_dir / entry.path)]
     warnings = compare_libraries(manifest.libraries, manifest.python, pickled)
-    if extra := unlisted_files(settings.model_dir, manifest):
-        warnings.append(
-            f"{settings.model_dir} holds files that its manifest does not list: {', '.join(extra[:5])}."
-        )
+    if extra := unlisted_files(model_dir, manifest):
+        warnings.append(f"{model_dir} holds files that its manifest does not list: {', '.join(extra[:5])}.")
     return warnings
 
 

@@ -1,0 +1,220 @@
+"""The models that one process holds in memory: each is loaded once, and the least recently used leave."""
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from byoc_serving.errors import InsufficientMemoryError
+from byoc_serving.memory import Memory
+from byoc_serving.settings import MEGABYTE
+
+log = logging.getLogger("models")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A model that somebody wants to use.
+
+    Attributes:
+        key: of this model and no other.
+        label: as its user knows it, for the log.
+        load: returns it; called once, by one of those who want it.
+        size: returns how many bytes of memory it may need, where it has not been measured yet.
+        stamp: another one means that it is another model, though the key is the same.
+        group: models of one group are dropped together.
+    """
+
+    key: Hashable
+    label: str
+    load: Callable[[], Any]
+    size: Callable[[], int]
+    stamp: object = None
+    group: Hashable = None
+
+
+@dataclass(eq=False)
+class Copy:
+    """A model in memory, or on its way there.
+
+    Attributes:
+        used: grows from use to use.
+        bytes: by how much the process grew when it was loaded.
+        holds: by how many it is used now; while there is one, it stays.
+    """
+
+    wanted: Wanted
+    used: int = 0
+    bytes: int = 0
+    holds: int = 0
+    value: Any = None
+    error: BaseException | None = None
+    ready: threading.Event = field(default_factory=threading.Event)
+
+
+class Copies:
+    """The models of this process. Any thread may ask; models are loaded one at a time, to measure each.
+
+    Args:
+        memory: of this process.
+    """
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self._copies: dict[Hashable, Copy] = {}
+        self._changed = threading.Condition()
+        self._loading = threading.RLock()  # again by the same thread: a parent's warm-up loads its children
+        self._uses = itertools.count(1)
+        self._sizes: dict[Hashable, int] = {}
+
+    def take(self, wanted: Wanted) -> Copy:
+        """Return a model for use, loading it first where it is not there; give it back by `release`.
+
+        Raises:
+            InsufficientMemoryError: it does not fit, though everything left that nobody uses.
+            Exception: what its `load` raised, for all who wait for it.
+        """
+        with self._changed:
+            copy = self._copies.get(wanted.key)
+            is_new = copy is None or copy.wanted.stamp != wanted.stamp
+            if copy is None or is_new:
+                copy = self._copies[wanted.key] = Copy(wanted)
+            self._hold(copy)
+        try:
+            if is_new:
+                self._load(copy)
+            _wait_for(copy)
+        except BaseException:
+            self.release(copy)
+            raise
+        return copy
+
+    def take_if_here(self, key: Hashable, stamp: object = None) -> Copy | None:
+        """Return a model for use if it is in memory; give it back by `release`."""
+        with self._changed:
+            copy = self._copies.get(key)
+            if copy is None or copy.wanted.stamp != stamp or not copy.ready.is_set():
+                return None
+            return self._hold(copy)
+
+    def release(self, copy: Copy) -> None:
+        """Give a model back."""
+        with self._changed:
+            copy.holds -= 1
+            self._changed.notify_all()
+
+    @contextmanager
+    def held(self, wanted: Wanted) -> Iterator[Any]:
+        """Give a model for use within a block; raises as `take`."""
+        copy = self.take(wanted)
+        try:
+            yield copy.value
+        finally:
+            self.release(copy)
+
+    def drop(self, is_stale: Callable[[Wanted], bool], patience_s: float) -> bool:
+        """Drop all models of the groups that have a stale one; return whether that ended in time.
+
+        Those in use are waited for, so that their memory is free when this returns.
+        """
+        with self._changed:
+            groups = {copy.wanted.group for copy in self._copies.values() if is_stale(copy.wanted)}
+            gone = [copy for copy in self._copies.values() if copy.wanted.group in groups]
+            for copy in gone:
+                del self._copies[copy.wanted.key]
+                self._sizes.pop(copy.wanted.key, None)
+            in_time = self._changed.wait_for(lambda: not any(copy.holds for copy in gone), patience_s)
+        if gone:
+            for copy in gone:
+                copy.value = None
+            self.memory.give_back()
+        return in_time
+
+    def _hold(self, copy: Copy) -> Copy:
+        copy.holds += 1
+        copy.used = next(self._uses)
+        return copy
+
+    def _load(self, copy: Copy) -> None:
+        wanted = copy.wanted
+        try:
+            with self._loading:
+                self.memory.begin()
+                self._make_room(self._sizes.get(wanted.key) or wanted.size(), wanted.label)
+                before = self.memory.used
+                copy.value = wanted.load()
+                copy.bytes = max(0, self.memory.used - before)
+                self._sizes[wanted.key] = max(copy.bytes, self._sizes.get(wanted.key, 0))
+                self._make_room(0, wanted.label)
+        except BaseException as error:  # noqa: BLE001 - it is raised below, for all who wait
+            copy.value, copy.error = None, _told(error, wanted.label)
+            self._forget(copy)
+            raise copy.error from error.__cause__
+        finally:
+            copy.ready.set()
+
+    def _make_room(self, needed: int, label: str) -> None:
+        """Let models leave until so many bytes are free (InsufficientMemoryError: too few ever are)."""
+        memory = self.memory
+        if needed <= memory.bound:
+            if memory.used + needed <= memory.bound:
+                return
+            memory.give_back()
+            while memory.used + needed > memory.bound and self._let_one_leave():
+                memory.give_back()
+        if memory.used + needed > memory.bound:
+            raise InsufficientMemoryError(
+                f"There is no memory for the model {label}: it takes about {_mb(needed)} MB, and of "
+                f"{_mb(memory.bound)} MB for the models of a worker, {_mb(memory.used)} MB are in use. "
+                "Take a larger instance or fewer workers, or raise MODEL_SERVER_MODELS_MB."
+            )
+
+    def _let_one_leave(self) -> bool:
+        with self._changed:
+            leaving = least_recently_used(self._copies.values())
+            if leaving is None:
+                return False
+            del self._copies[leaving.wanted.key]
+        log.info(f"the model {leaving.wanted.label} leaves memory, the least recently used")
+        leaving.value = None
+        return True
+
+    def _forget(self, copy: Copy) -> None:
+        with self._changed:
+            if self._copies.get(copy.wanted.key) is copy:
+                del self._copies[copy.wanted.key]
+
+
+def least_recently_used(copies: Iterable[Copy]) -> Copy | None:
+    """Return which of the copies that nobody uses is to leave first, None where each is used."""
+    idle = [copy for copy in copies if not copy.holds]
+    return min(idle, key=lambda copy: copy.used, default=None)
+
+
+def size_of(folder: Path) -> int:
+    """Return the bytes of the files in a folder: about what a model takes in memory, before it was there."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _wait_for(copy: Copy) -> None:
+    copy.ready.wait()
+    if copy.error:
+        raise copy.error
+
+
+def _told(error: BaseException, label: str) -> BaseException:
+    """Return an error as it is, or the one that says that memory was short while a model was loaded."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError):
+            return InsufficientMemoryError(f"Memory did not suffice to load the model {label}.")
+        cause = cause.__cause__
+    return error
+
+
+def _mb(size: int) -> int:
+    return -(-size // MEGABYTE)

@@ -1,0 +1,1 @@
+"""Many models in one container: SageMaker's API for multi-model endpoints, under several workers."""

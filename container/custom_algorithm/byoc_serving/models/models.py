@@ -1,0 +1,220 @@
+"""Loads, unloads, lists and finds models by name: what SageMaker asks of a multi-model container."""
+
+import logging
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from byoc_serving.algorithm import bind
+from byoc_serving.call_log import log_call
+from byoc_serving.calls import Call, Request, Response, answered_at_once
+from byoc_serving.copies import Copies, Copy, Wanted, size_of
+from byoc_serving.errors import AlgorithmError, BadRequestError, ConflictError, NotFoundError
+from byoc_serving.invocation import Invocations
+from byoc_serving.loading import LoadedModel
+from byoc_serving.metrics.meter import Meter
+from byoc_serving.metrics.table import Table
+from byoc_serving.models.peers import Peers
+from byoc_serving.models.registry import Entry, Registry, page_of
+from byoc_serving.settings import Settings
+from byoc_serving.versions.manifest import verify_model
+
+log = logging.getLogger("models")
+
+# A worker that is at work for longer than the timeout is killed; a little later, its memory is free.
+_BEYOND_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Held:
+    """A model that stays in memory until it is released."""
+
+    invocations: Invocations
+    release: Callable[[], None]
+
+
+class Models:
+    """The models of one container, as one of its processes has them. Any thread may ask.
+
+    Args:
+        settings: of the process.
+        copies: its models in memory, which may leave when memory is short and come back when they are called.
+        note: is told of each call when it has its response.
+        finish: makes of a loaded model the one that is used.
+
+    Attributes:
+        finish: makes of a loaded model the one that is used.
+        note: is told of each call when it has its response.
+        meter: counts the calls of all of them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        copies: Copies,
+        note: Callable[[Call], None] = log_call,
+        finish: Callable[[LoadedModel], LoadedModel] = lambda model: model,
+    ) -> None:
+        self.finish = finish
+        self.note = note
+        self.meter = Meter(Table.private())
+        self._peers: Peers | None = None
+        self._settings = settings
+        self._copies = copies
+        self._registry: Registry | None = None
+        self._coming: set[str] = set()
+
+    def begin(self, workers: int, peers: Peers) -> None:
+        """Be one of several processes (AlgorithmError: apps/ cannot be used, for whatever model)."""
+        bind(self._settings)
+        self._copies.memory.workers = workers
+        self._copies.memory.begin()
+        self._peers = peers
+        peers.listen(self.drop_unloaded)
+
+    def load(self, name: str, url: str) -> Entry:
+        """Load a model from the folder that SageMaker has put it into.
+
+        Raises:
+            ConflictError: it is loaded already.
+            InsufficientMemoryError: it does not fit.
+            BadRequestError: there is no such folder.
+            ServingError: it cannot be used; the message says why.
+        """
+        with self.registry.locked(name):
+            if self.registry.find(name):
+                raise ConflictError(f"The model {name!r} is loaded already. DELETE it first to load it anew.")
+            if not Path(url).is_absolute() or not Path(url).is_dir():
+                raise BadRequestError(f"The model {name!r} is not in {url!r}: there is no such folder.")
+            self._coming.add(name)
+            try:
+                with self.registry.adding(name, url) as entry:
+                    self._copies.release(
+                        self._copies.take(self._wanted(entry, partial(self._load_first, entry)))
+                    )
+            finally:
+                self._coming.discard(name)
+        log.info(f"the model {name!r} is loaded")
+        return entry
+
+    def unload(self, name: str) -> None:
+        """Forget a model in all workers; its memory is free when this returns (NotFoundError: none such)."""
+        with self.registry.locked(name):
+            if not self.registry.remove(name):
+                raise self._not_loaded(name)
+            in_time = self.drop_unloaded()
+            if self._peers:
+                in_time &= self._peers.ask(self._patience_s)
+        if not in_time:
+            log.warning(f"the model {name!r} is unloaded, and some worker still uses it")
+        log.info(f"the model {name!r} is unloaded")
+
+    def describe(self, name: str) -> Entry:
+        """Return a loaded model's entry (NotFoundError: there is none)."""
+        if entry := self.registry.find(name):
+            return entry
+        raise self._not_loaded(name)
+
+    def listed(self, token: str | None) -> tuple[Sequence[Entry], str | None]:
+        """Return some of the loaded models, and the token for the next (BadRequestError: a bad one)."""
+        return page_of(self.registry.entries(), token)
+
+    def hold(self, name: str) -> Held:
+        """Return a loaded model for use, bringing it into memory first where it is not.
+
+        Raises:
+            NotFoundError: it is not loaded.
+            InsufficientMemoryError: it does not fit just now.
+            ServingError: it cannot be used any more.
+        """
+        entry = self.describe(name)
+        return self._held(self._copies.take(self._wanted(entry, partial(self._load_again, entry))))
+
+    def hold_if_here(self, name: str) -> Held | None:
+        """Return a loaded model for use if it is in memory: that takes no time."""
+        stamp = self.registry.stamp(name)
+        copy = self._copies.take_if_here(name, stamp) if stamp else None
+        return self._held(copy) if copy else None
+
+    def together(self, name: str) -> int:
+        """How many calls of a model may be answered at once; one where it is not in memory yet."""
+        held = self.hold_if_here(name)
+        if held is None:
+            return 1
+        try:
+            return held.invocations.together
+        finally:
+            held.release()
+
+    def note_unheld(self, name: str, request: Request, response: Response) -> None:
+        """Count and note a call of a model that could not be held."""
+        call = answered_at_once(request, response, time.perf_counter(), name)
+        with self.meter.lock:
+            self.meter.note(call)
+        self.note(call)
+
+    def drop_unloaded(self) -> bool:
+        """Drop what is in memory here and not loaded any more; return whether that ended in time."""
+        return self._copies.drop(self._is_unloaded, self._patience_s)
+
+    @property
+    def registry(self) -> Registry:
+        """The models as all workers know them; of this process alone where no `serve` gave it a folder."""
+        if self._registry is None:
+            folder = self._settings.run_dir
+            if folder is None:
+                folder = Path(tempfile.mkdtemp(prefix="models-"))
+                weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._registry = Registry(folder / "models")
+        return self._registry
+
+    @property
+    def _patience_s(self) -> float:
+        return self._settings.timeout_s + _BEYOND_TIMEOUT_S
+
+    def _wanted(self, entry: Entry, load: Callable[[], Invocations]) -> Wanted:
+        folder = Path(entry.url)
+        return Wanted(
+            key=entry.name,
+            label=entry.name,
+            load=load,
+            size=lambda: size_of(folder),
+            stamp=entry.stamp,
+            group=entry.url,
+        )
+
+    def _load_first(self, entry: Entry) -> Invocations:
+        for warning in verify_model(self._settings, Path(entry.url)):
+            log.warning(warning)
+        return self._load(entry)
+
+    def _load_again(self, entry: Entry) -> Invocations:
+        if self.registry.stamp(entry.name) != entry.stamp:  # unloaded between the call and here
+            raise self._not_loaded(entry.name)
+        return self._load(entry)
+
+    def _load(self, entry: Entry) -> Invocations:
+        invocations = Invocations(self._settings, Path(entry.url), note=self.note, finish=self.finish)
+        invocations.name, invocations.meter = entry.name, self.meter
+        invocations.load()
+        return invocations
+
+    def _is_unloaded(self, wanted: Wanted) -> bool:
+        name = wanted.key
+        return (
+            isinstance(name, str) and name not in self._coming and self.registry.stamp(name) != wanted.stamp
+        )
+
+    def _held(self, copy: Copy) -> Held:
+        if not isinstance(copy.value, Invocations):
+            self._copies.release(copy)
+            raise AlgorithmError(f"{copy.wanted.label} is no model that can be called.")
+        return Held(copy.value, partial(self._copies.release, copy))
+
+    def _not_loaded(self, name: str) -> NotFoundError:
+        return NotFoundError(f"The model {name!r} is not loaded. POST its name and url to /models first.")

@@ -1,0 +1,170 @@
+"""SageMaker's multi-model API, with its exact statuses, through both doors."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from byoc_serving.models.api import called_model
+from byoc_serving.settings import Settings
+from flask_server import DOORS, own_imports, write_manifest
+from predictor import create_app
+from serving import APPS
+
+
+@pytest.fixture(scope="module", params=DOORS)
+def api(request, tmp_path_factory):
+    with own_imports():
+        settings = Settings(apps_dir=APPS / "scales", multi_model=True, models_mb=100)
+        with DOORS[request.param](create_app(settings)) as caller:
+            yield Api(caller)
+
+
+class Api:
+    def __init__(self, caller):
+        self.caller = caller
+
+    def post(self, document):
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        return self.caller.request("POST", "/models", body)
+
+    def load(self, name, folder):
+        return self.post({"model_name": name, "url": str(folder)})
+
+    def call(self, quoted, value=2):
+        return self.caller.request("POST", f"/models/{quoted}/invoke", f"[[{value}]]".encode())
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A function that writes a model and returns its folder."""
+
+    def write(**told):
+        folder = tmp_path / "model"
+        folder.mkdir(exist_ok=True)
+        (folder / "model.json").write_text(json.dumps({"factor": 3, **told}))
+        return folder
+
+    return write
+
+
+def test_a_model_is_loaded_called_listed_and_unloaded(api, model, tmp_path):
+    told = {"modelName": "one", "modelUrl": str(model())}
+    assert (api.load("one", model()).status, api.load("one", model()).status) == (200, 409)
+    assert api.call("one").json["answer"] == [6.0]
+    assert api.caller.request("GET", "/models/one").json == told
+    assert told in api.caller.request("GET", "/models").json["models"]
+    assert api.caller.request("DELETE", "/models/one").status == 200
+    for method, path in [("DELETE", "/models/one"), ("GET", "/models/one"), ("POST", "/models/one/invoke")]:
+        assert api.caller.request(method, path).status == 404
+    assert api.caller.request("GET", "/models").json == {"models": []}
+
+
+def test_ping_is_200_without_a_model_and_there_is_no_invocations(api):
+    assert api.caller.request("GET", "/ping").json == {"status": "ready"}
+    assert api.caller.invoke("[[1]]").status == 404
+
+
+@pytest.mark.parametrize(("name", "quoted"), [("a/b", "a%2Fb"), ("ü//x/invoke", "%C3%BC%2F%2Fx%2Finvoke")])
+def test_a_name_may_have_any_character(api, model, name, quoted):
+    assert api.load(name, model()).status == 200
+    assert api.call(quoted).json["answer"] == [6.0]
+    assert api.caller.request("GET", f"/models/{quoted}").json["modelName"] == name
+    assert api.caller.request("DELETE", f"/models/{quoted}").status == 200
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    "document",
+    [b"", b"{", [], {}, {"model_name": "a"}, {"model_name": "", "url": "/"}, {"model_name": "a", "url": 1}]
+    + [{"model_name": "a", "url": url} for url in ("model", "/nowhere/at/all", "")],
+)
+def test_what_names_no_model_is_400(api, document):
+    assert api.post(document).status == 400
+
+
+def test_a_model_that_cannot_be_loaded_is_500_with_the_reason_and_the_others_live_on(api, model, tmp_path):
+    assert api.load("good", model()).status == 200
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    got = api.load("bad", bad)
+    assert (got.status, got.error["code"]) == (500, "ModelUnusable")
+    assert "model_fn failed: FileNotFoundError" in got.error["message"]
+    write_manifest(bad, files=())
+    (bad / "manifest.json").write_text("{}")
+    assert "Bad manifest" in api.load("bad", bad).error["message"]
+    assert api.caller.request("GET", "/models/bad").status == 404
+    assert api.call("good").status == 200
+    assert api.caller.request("DELETE", "/models/good").status == 200
+
+
+def test_a_model_that_does_not_fit_is_507(api, model):
+    got = api.load("large", model(mb=150))
+    assert (got.status, got.error["code"]) == (507, "InsufficientMemory")
+    assert "MODEL_SERVER_MODELS_MB" in got.error["message"]
+    assert api.caller.request("GET", "/models/large").status == 404
+
+
+def test_the_least_recently_used_leave_memory_and_come_back_when_they_are_called(api, model, tmp_path):
+    folders = {name: tmp_path / name / "model" for name in "abc"}
+    for name, folder in folders.items():
+        folder.mkdir(parents=True)
+        (folder / "model.json").write_text(json.dumps({"factor": ord(name), "mb": 40}))
+        assert api.load(name, folder).status == 200
+    assert [api.call(name, 1).json["answer"] for name in "abca"] == [[97.0], [98.0], [99.0], [97.0]]
+    loads = {name: len((folder.parent / "loads").read_text().split()) for name, folder in folders.items()}
+    assert loads["a"] > 1
+    for name in folders:
+        assert api.caller.request("DELETE", f"/models/{name}").status == 200
+
+
+def test_a_model_wanted_by_several_at_once_is_loaded_once(api, model, tmp_path):
+    folder = model(load_s=0.1)
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: api.load("wanted", folder).status, range(4)))
+    assert sorted(answers) == [200, 409, 409, 409]
+    assert len((folder.parent / "loads").read_text().split()) == 1
+    assert api.caller.request("DELETE", "/models/wanted").status == 200
+
+
+def test_a_load_keeps_no_call_to_another_model_waiting(api, model, tmp_path):
+    assert api.load("quick", model()).status == 200
+    slow = tmp_path / "slow" / "model"
+    slow.mkdir(parents=True)
+    (slow / "model.json").write_text(json.dumps({"factor": 1, "load_s": 1}))
+    with ThreadPoolExecutor(1) as threads:
+        loading = threads.submit(api.load, "slow", slow)
+        while not (slow.parent / "loads").exists():
+            assert not loading.done()
+        assert api.call("quick").status == 200
+        assert not loading.done()
+        assert loading.result().status == 200
+    for name in ("quick", "slow"):
+        assert api.caller.request("DELETE", f"/models/{name}").status == 200
+
+
+def test_wrong_methods_and_tokens_are_refused(api):
+    assert api.caller.request("PUT", "/models").status == 405
+    assert api.caller.request("GET", "/models/a/invoke").status == 405
+    assert api.caller.request("POST", "/models/a").status == 405
+    assert api.caller.request("GET", "/models?next_page_token=%25").status == 400
+
+
+def test_without_the_setting_there_is_no_such_api(tmp_path):
+    with own_imports():
+        app = create_app(Settings(apps_dir=APPS / "scales"))
+        assert app.test_client().get("/models").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        (b"/models/a/invoke", "a"),
+        (b"/models/a%2Fb/invoke?x=1", "a/b"),
+        (b"/models/a", None),
+        (b"/models/a/b/invoke", None),
+        (b"/invocations", None),
+    ],
+)
+def test_the_model_that_is_called_is_named_in_the_path(target, name):
+    assert called_model(target) == name
