@@ -38,6 +38,7 @@ class Memory:
     def begin(self) -> None:
         """Count from now on; what was taken before is the program's. Only the first call counts."""
         if self._before is None:
+            self.give_back()
             self._before = self._taken()
 
     @property
