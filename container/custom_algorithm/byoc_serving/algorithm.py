@@ -29,12 +29,13 @@ log = logging.getLogger("algorithm")
 UserFunction = Callable[..., Any]
 
 # What AWS's inference toolkit passes to each function, before the optional context
-# (aws/sagemaker-inference-toolkit, default_handler_service and transformer).
+# (aws/sagemaker-inference-toolkit, default_handler_service and transformer). route_fn is ours.
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "model_fn": ("model_dir",),
     "model_warmup_fn": ("model",),
     "input_fn": ("body", "content_type"),
     "predict_fn": ("data", "model"),
+    "route_fn": ("data", "model"),
     "output_fn": ("prediction", "accept"),
     "transform_fn": ("model", "data", "content_type", "accept"),
 }
@@ -80,6 +81,7 @@ class Algorithm:
     model_warmup_fn: UserFunction | None
     needs_model_predict: bool
     wants_context: frozenset[str] = frozenset()  # which of them asked for it
+    route_fn: UserFunction | None = None
 
     @property
     def name(self) -> str:
@@ -118,6 +120,7 @@ def bind(settings: Settings) -> Algorithm:
         model_warmup_fn=found["model_warmup_fn"],
         needs_model_predict=not (found["predict_fn"] or found["transform_fn"]),
         wants_context=frozenset(wants_context),
+        route_fn=found["route_fn"],
     )
 
 

@@ -31,6 +31,10 @@ class NotReadyError(ServingError):
     """The model is still loading, or could not be loaded."""
 
 
+class ChildError(ServingError):
+    """One of the models that answer a request together cannot be loaded, or failed."""
+
+
 class RequestError(ServingError):
     """What the caller did wrong. Raise a subclass from input_fn or output_fn to answer with its status.
 
@@ -88,6 +92,12 @@ class UnsupportedMediaTypeError(RequestError):
     """The Content-Type is none that can be decoded: 415."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class UnprocessableError(RequestError):
+    """The body is understood, and there is no model for a row of it: 422."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class InsufficientMemoryError(RequestError):

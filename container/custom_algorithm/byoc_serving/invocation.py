@@ -21,7 +21,7 @@ from byoc_serving.calls import (
     not_ready,
     refusal,
 )
-from byoc_serving.errors import NotReadyError, RequestError, ServingError
+from byoc_serving.errors import ChildError, NotReadyError, RequestError, ServingError
 from byoc_serving.formats.arrays import refuse_missing
 from byoc_serving.formats.charsets import text_of
 from byoc_serving.formats.codecs import ENCODERS, decode, encode
@@ -219,10 +219,11 @@ def _failed(call: Call, error: BaseException) -> Response:
         raise error
     request_id = call.request.request_id
     log.error("the algorithm failed", exc_info=error, extra={"request_id": request_id})
+    who = str(error) if isinstance(error, ChildError) else "The algorithm failed"
     return error_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "InternalServerError",
-        "The algorithm failed; its traceback is in the log under this id.",
+        f"{who}; its traceback is in the log under this id.",
         {"id": request_id},
     )
 

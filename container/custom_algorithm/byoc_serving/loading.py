@@ -15,8 +15,12 @@ from byoc_serving.algorithm import (
     load_model,
     own_predictor,
 )
+from byoc_serving.copies import Copies
 from byoc_serving.errors import AlgorithmError, NotReadyError, ServingError, SettingsError
+from byoc_serving.family import Family
 from byoc_serving.formats.codecs import ENCODERS
+from byoc_serving.memory import Memory
+from byoc_serving.routing import read_routes
 from byoc_serving.settings import Settings
 from byoc_serving.versions.manifest import read_manifest
 
@@ -52,8 +56,13 @@ class LoadedModel:
         return self.algorithm.predict_fn(data, self.model, context)
 
 
-def loaded_model(settings: Settings, model_dir: Path) -> LoadedModel:
-    """Bind apps/, load the model and read its manifest, if it has one.
+def loaded_model(settings: Settings, model_dir: Path, copies: Copies) -> LoadedModel:
+    """Bind apps/, load the model and read its manifest, if it has one; or the parent of several models.
+
+    Args:
+        settings: of the process.
+        model_dir: where the model is.
+        copies: where children are, once a row has gone to them.
 
     Raises:
         ServingError: one of them cannot be used; the message says which and why.
@@ -66,12 +75,17 @@ def loaded_model(settings: Settings, model_dir: Path) -> LoadedModel:
             f"Give one of {', '.join(ENCODERS)}, or define output_fn in {algorithm.name}."
         )
     manifest = read_manifest(model_dir)
-    model = load_model(algorithm, model_dir)
+    routes = read_routes(model_dir)
     n_features = manifest.n_features if manifest else None
-    if predictor := own_predictor(algorithm, model):
-        predict = predictor.predict
-        algorithm = replace(algorithm, predict_fn=lambda data, _model, _context: predict(data))
-        n_features = predictor.n_features if n_features is None else n_features
+    if routes:
+        model: Any = Family(algorithm, routes, model_dir, copies)
+        algorithm = model.algorithm
+    else:
+        model = load_model(algorithm, model_dir)
+        if predictor := own_predictor(algorithm, model):
+            predict = predictor.predict
+            algorithm = replace(algorithm, predict_fn=lambda data, _model, _context: predict(data))
+            n_features = predictor.n_features if n_features is None else n_features
     return LoadedModel(
         algorithm=algorithm,
         model=model,
@@ -90,6 +104,7 @@ class Loading:
     Attributes:
         state: starting, ready or failed, as `serve` has it on /ping; read without waiting.
         reason: why it is not ready, fit to be shown; empty when it is.
+        copies: the models of this process that load when they are first used, and may leave.
     """
 
     state: Literal["starting", "ready", "failed"]
@@ -102,6 +117,7 @@ class Loading:
         finish: Callable[[LoadedModel], LoadedModel] = lambda model: model,
     ) -> None:
         self._finish = finish
+        self.copies = Copies(Memory(settings.models_mb))
         self.state = "starting"
         self.reason = "The model is loading."
         self._settings = settings
@@ -142,7 +158,7 @@ class Loading:
         if self.state == "failed":
             raise NotReadyError(self.reason)
         try:
-            model = self._finish(loaded_model(self._settings, self._model_dir))
+            model = self._finish(loaded_model(self._settings, self._model_dir, self.copies))
         except ServingError as error:
             self.state, self.reason = "failed", str(error)
             raise

@@ -114,6 +114,7 @@ def post_worker_init(worker: DoorWorker) -> None:
             models.begin(worker.cfg.workers, Peers(_run_dir, worker.number))
         else:
             invocations.meter, invocations.note = meter, note
+            invocations.loading.copies.memory.workers = worker.cfg.workers
             invocations.load()
             invocations.loading.change(finish)
             model = invocations.loading.load()

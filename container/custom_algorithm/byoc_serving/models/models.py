@@ -13,8 +13,9 @@ from pathlib import Path
 from byoc_serving.algorithm import bind
 from byoc_serving.call_log import log_call
 from byoc_serving.calls import Call, Request, Response, answered_at_once
-from byoc_serving.copies import Copies, Copy, Wanted, size_of
+from byoc_serving.copies import Copies, Copy, Wanted
 from byoc_serving.errors import AlgorithmError, BadRequestError, ConflictError, NotFoundError
+from byoc_serving.family import memory_of
 from byoc_serving.invocation import Invocations
 from byoc_serving.loading import LoadedModel
 from byoc_serving.metrics.meter import Meter
@@ -183,9 +184,9 @@ class Models:
             key=entry.name,
             label=entry.name,
             load=load,
-            size=lambda: size_of(folder),
+            size=lambda: memory_of(folder),
             stamp=entry.stamp,
-            group=entry.url,
+            group=str(folder),
         )
 
     def _load_first(self, entry: Entry) -> Invocations:
@@ -201,6 +202,7 @@ class Models:
     def _load(self, entry: Entry) -> Invocations:
         invocations = Invocations(self._settings, Path(entry.url), note=self.note, finish=self.finish)
         invocations.name, invocations.meter = entry.name, self.meter
+        invocations.loading.copies = self._copies
         invocations.load()
         return invocations
 

@@ -1,0 +1,138 @@
+"""A parent model and its children, served as one: the parent chooses, children answer, in the rows' order."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byoc_serving.algorithm import Algorithm, Context, is_meant_for_the_process, load_model
+from byoc_serving.copies import Copies, Wanted, size_of
+from byoc_serving.errors import AlgorithmError, ChildError, ModelVersionError, RequestError
+from byoc_serving.routing import (
+    FILE,
+    Child,
+    Routes,
+    Rows,
+    check_length,
+    count_of,
+    merged,
+    places_of,
+    read_routes,
+    rows_at,
+)
+
+
+def memory_of(model_dir: Path) -> int:
+    """Return about how many bytes a model takes once loaded; the children of a parent load later."""
+    routes = read_routes(model_dir)
+    if routes is None:
+        return size_of(model_dir)
+    return size_of(model_dir / routes.parent) if routes.parent else 0
+
+
+class Family:
+    """The models of one version, whose children are loaded when a row first goes to them.
+
+    Args:
+        algorithm: whose model_fn loads each of them, and whose predict_fn asks each.
+        routes: the table.
+        model_dir: of the version.
+        copies: the models of this process; a child that is not used may leave it again.
+
+    Raises:
+        ServingError: the parent cannot be loaded, or the table does not go with the algorithm or the files.
+    """
+
+    def __init__(self, algorithm: Algorithm, routes: Routes, model_dir: Path, copies: Copies) -> None:
+        _check(algorithm, routes, model_dir)
+        self._algorithm = algorithm
+        self._routes = routes
+        self._model_dir = model_dir
+        self._copies = copies
+        self._parent = load_model(algorithm, model_dir / routes.parent) if routes.parent else None
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The algorithm that asks the whole family where it would ask one model."""
+        return replace(self._algorithm, predict_fn=lambda data, _family, context: self.predict(data, context))
+
+    def predict(self, data: Any, context: Context | None) -> Any:  # noqa: ANN401 - of the user's choice
+        """Return what the children make of their rows, in the order of the rows.
+
+        Raises:
+            RequestError: data have no rows, a row has no child, or a child refuses one.
+            ChildError: a child cannot be loaded, or failed.
+        """
+        rows = count_of(data)
+        places = self._places(data, rows, context)
+        parts = []
+        for place in dict.fromkeys(places.tolist()):
+            at = np.flatnonzero(places == place)
+            child = self._routes.children[place]
+            part = data if len(at) == rows else rows_at(data, at)
+            parts.append((at, self._asked(child, part, at, context)))
+        return parts[0][1] if len(parts) == 1 else merged(parts, rows)
+
+    def _places(self, data: Any, rows: int, context: Context | None) -> Rows:  # noqa: ANN401
+        algorithm, routes = self._algorithm, self._routes
+        if algorithm.route_fn:
+            choose: Callable[..., Any] = algorithm.route_fn
+        elif routes.parent:
+            choose = algorithm.predict_fn
+        else:
+            return np.zeros(rows, dtype=np.intp)
+        return places_of(choose(data, self._parent, self._context(context, routes.parent)), routes, rows)
+
+    def _asked(self, child: Child, part: Any, at: Rows, context: Context | None) -> Any:  # noqa: ANN401
+        """Return a child's prediction for its rows."""
+        try:
+            with self._copies.held(self._wanted(child)) as model:
+                prediction = self._algorithm.predict_fn(part, model, self._context(context, child.path))
+            check_length(prediction, len(at))
+        except RequestError as error:
+            _place_among_all(error, at)
+            raise
+        except BaseException as error:
+            if is_meant_for_the_process(error):
+                raise
+            rows = ", ".join(str(row + 1) for row in at[:5]) + (", ..." if len(at) > 5 else "")
+            raise ChildError(f"The child model {child.name!r} failed, for row {rows}") from error
+        return prediction
+
+    def _wanted(self, child: Child) -> Wanted:
+        folder = self._model_dir / child.path
+        return Wanted(
+            key=(self, child.name),
+            label=f"{self._model_dir.name}/{child.name}",
+            load=lambda: load_model(self._algorithm, folder),
+            size=lambda: size_of(folder),
+            group=str(self._model_dir),
+        )
+
+    def _context(self, context: Context | None, path: str | None) -> Context | None:
+        return replace(context, model_dir=str(self._model_dir / path)) if context and path else context
+
+
+def _check(algorithm: Algorithm, routes: Routes, model_dir: Path) -> None:
+    if algorithm.transform_fn:
+        raise AlgorithmError(
+            f"{algorithm.name} has transform_fn, and the model version {FILE}. Rows can go to several "
+            "models only between input_fn and output_fn: define predict_fn instead."
+        )
+    if len(routes.children) > 1 and not (routes.parent or algorithm.route_fn):
+        raise AlgorithmError(
+            f"{FILE} has {len(routes.children)} children and no parent, and {algorithm.name} has no "
+            "route_fn(data, model). Give one of them, to choose the child of each row."
+        )
+    for path in (*(child.path for child in routes.children), *([routes.parent] if routes.parent else [])):
+        if not (model_dir / path).is_dir():
+            raise ModelVersionError(f"Bad routes: {FILE} names the folder {path!r}, which {model_dir} lacks.")
+
+
+def _place_among_all(error: RequestError, at: Rows) -> None:
+    """Make the row that a child complains of, counted from 1 among its own, that of the request."""
+    row = error.details.get("row")
+    if isinstance(row, int) and 1 <= row <= len(at):
+        error.details["row"] = int(at[row - 1]) + 1
