@@ -9,7 +9,7 @@ NEEDS := -c constraints.txt -r $(SERVING).txt -r $(APPS).txt
 DEMO := .[cli,local,sdk]
 DESCRIBED := pyproject.toml constraints.txt $(SERVING).txt $(APPS).txt
 
-.PHONY: help demo test test-check test-docker test-sdk bench bench-local lint lock clean
+.PHONY: help demo test test-check test-docker test-sdk bench bench-children bench-local lint lock clean
 # Two targets that run at once would install into one environment.
 .NOTPARALLEL:
 
@@ -33,6 +33,9 @@ test-sdk: $(VENV)/.dev  ## User-written SDK v2 and v3, boto3 and aws CLI on the 
 
 bench: $(VENV)/.dev  ## How fast we serve, beside other servers; ARGS=--short takes 3 minutes.
 	$(BIN)/python bench/serving.py $(ARGS)
+
+bench-children: $(VENV)/.dev  ## What a parent and its children gain or lose against one model.
+	$(BIN)/python bench/children.py $(ARGS)
 
 bench-local: $(VENV)/.dev  ## What the hop through the local SageMaker costs, and how fast its S3 is.
 	$(BIN)/python bench/local.py

@@ -40,7 +40,7 @@ class Room:
 
     @property
     def here(self):
-        return list(self.copies._copies)
+        return self.copies.labels
 
 
 def test_the_least_recently_used_leave_when_memory_runs_short():

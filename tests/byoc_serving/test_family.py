@@ -83,6 +83,7 @@ def test_a_child_that_fails_fails_the_request_and_is_named(family):
     assert "secret" not in got.body.decode()
     got = family.invoke("[[2, 1], [1, 5]]")
     assert (got.status, "The child model 'c' failed, for row 1" in got.error["message"]) == (500, True)
+    assert "'c' failed, for all rows" in family.invoke("[[2, 1]]").error["message"]
     assert family.invoke("[[1, 1]]").json == [21.0]
 
 
@@ -111,10 +112,24 @@ def test_route_fn_chooses_without_a_parent(tmp_path):
         assert invoke([[0, 1], [0, 9]]).json == [11.0, 29.0]
 
 
-def test_a_table_of_one_row_needs_nobody_who_chooses(tmp_path):
+def test_a_table_of_one_row_is_a_single_model_whatever_its_data_are(tmp_path):
+    script = SCRIPT + "\ndef predict_fn(data, model):\n    return {'number': model['number'], 'got': data}\n"
     one = {"format": "byoc-routes/1", "children": [{"name": "a", "path": "models/a"}]}
     with own_imports():
-        assert served(tmp_path, routes=one)([[0, 1], [1, 1]]).json == [11.0, 11.0]
+        got = served(tmp_path, script, one)({"input": 1}).json
+    assert got == {"number": 10, "got": {"input": 1}}
+
+
+def test_among_many_models_a_family_is_called_and_dropped_with_its_children(tmp_path):
+    folder = write_version(tmp_path / "versions" / "one")
+    with own_imports():
+        app = create_app(Settings(apps_dir=apps_with(tmp_path, SCRIPT), multi_model=True))
+        client, copies = app.test_client(), app.extensions["models"].copies
+        assert client.post("/models", json={"model_name": "one", "url": f"{folder}/"}).status_code == 200
+        assert client.post("/models/one/invoke", json=[[1, 1], [0, 1]]).json == [21.0, 11.0]
+        assert sorted(copies.labels) == ["one", "one/a", "one/b"]
+        assert client.delete("/models/one").status_code == 200
+        assert copies.labels == []
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,12 @@ class Copies:
         self._uses = itertools.count(1)
         self._sizes: dict[Hashable, int] = {}
 
+    @property
+    def labels(self) -> list[str]:
+        """Which models are in memory or on their way there."""
+        with self._changed:
+            return [copy.wanted.label for copy in self._copies.values()]
+
     def take(self, wanted: Wanted) -> Copy:
         """Return a model for use, loading it first where it is not there; give it back by `release`.
 

@@ -1,6 +1,5 @@
 """A parent model and its children, served as one: the parent chooses, children answer, in the rows' order."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,40 +64,36 @@ class Family:
             RequestError: data have no rows, a row has no child, or a child refuses one.
             ChildError: a child cannot be loaded, or failed.
         """
+        choose = self._algorithm.route_fn or (self._algorithm.predict_fn if self._routes.parent else None)
+        if choose is None:
+            return self._asked(self._routes.children[0], data, None, context)
         rows = count_of(data)
-        places = self._places(data, rows, context)
+        choice = choose(data, self._parent, self._context(context, self._routes.parent))
+        places = places_of(choice, self._routes, rows)
+        chosen = [self._routes.children[place] for place in dict.fromkeys(places.tolist())]
+        if len(chosen) == 1:
+            return self._asked(chosen[0], data, None, context)
         parts = []
-        for place in dict.fromkeys(places.tolist()):
-            at = np.flatnonzero(places == place)
-            child = self._routes.children[place]
-            part = data if len(at) == rows else rows_at(data, at)
-            parts.append((at, self._asked(child, part, at, context)))
-        return parts[0][1] if len(parts) == 1 else merged(parts, rows)
+        for child in chosen:
+            at = np.flatnonzero(places == self._routes.places[child.name])
+            parts.append((at, self._asked(child, rows_at(data, at), at, context)))
+        return merged(parts, rows)
 
-    def _places(self, data: Any, rows: int, context: Context | None) -> Rows:  # noqa: ANN401
-        algorithm, routes = self._algorithm, self._routes
-        if algorithm.route_fn:
-            choose: Callable[..., Any] = algorithm.route_fn
-        elif routes.parent:
-            choose = algorithm.predict_fn
-        else:
-            return np.zeros(rows, dtype=np.intp)
-        return places_of(choose(data, self._parent, self._context(context, routes.parent)), routes, rows)
-
-    def _asked(self, child: Child, part: Any, at: Rows, context: Context | None) -> Any:  # noqa: ANN401
-        """Return a child's prediction for its rows."""
+    def _asked(self, child: Child, rows: Any, at: Rows | None, context: Context | None) -> Any:  # noqa: ANN401
+        """Return a child's prediction for rows of the request, None for all of them."""
         try:
             with self._copies.held(self._wanted(child)) as model:
-                prediction = self._algorithm.predict_fn(part, model, self._context(context, child.path))
-            check_length(prediction, len(at))
+                prediction = self._algorithm.predict_fn(rows, model, self._context(context, child.path))
+            if at is not None:
+                check_length(prediction, len(at))
         except RequestError as error:
-            _place_among_all(error, at)
+            if at is not None:
+                _place_among_all(error, at)
             raise
         except BaseException as error:
             if is_meant_for_the_process(error):
                 raise
-            rows = ", ".join(str(row + 1) for row in at[:5]) + (", ..." if len(at) > 5 else "")
-            raise ChildError(f"The child model {child.name!r} failed, for row {rows}") from error
+            raise ChildError(f"The child model {child.name!r} failed, for {_named(at)}") from error
         return prediction
 
     def _wanted(self, child: Child) -> Wanted:
@@ -129,6 +124,13 @@ def _check(algorithm: Algorithm, routes: Routes, model_dir: Path) -> None:
     for path in (*(child.path for child in routes.children), *([routes.parent] if routes.parent else [])):
         if not (model_dir / path).is_dir():
             raise ModelVersionError(f"Bad routes: {FILE} names the folder {path!r}, which {model_dir} lacks.")
+
+
+def _named(at: Rows | None, most: int = 5) -> str:
+    """Name the rows that a child got, counted from 1."""
+    if at is None:
+        return "all rows"
+    return f"row {', '.join(str(row + 1) for row in at[:most])}{', ...' if len(at) > most else ''}"
 
 
 def _place_among_all(error: RequestError, at: Rows) -> None:

@@ -52,6 +52,7 @@ class Models:
         finish: makes of a loaded model the one that is used.
         note: is told of each call when it has its response.
         meter: counts the calls of all of them.
+        copies: as given.
     """
 
     def __init__(
@@ -66,15 +67,15 @@ class Models:
         self.meter = Meter(Table.private())
         self._peers: Peers | None = None
         self._settings = settings
-        self._copies = copies
+        self.copies = copies
         self._registry: Registry | None = None
         self._coming: set[str] = set()
 
     def begin(self, workers: int, peers: Peers) -> None:
         """Be one of several processes (AlgorithmError: apps/ cannot be used, for whatever model)."""
         bind(self._settings)
-        self._copies.memory.workers = workers
-        self._copies.memory.begin()
+        self.copies.memory.workers = workers
+        self.copies.memory.begin()
         self._peers = peers
         peers.listen(self.drop_unloaded)
 
@@ -95,8 +96,8 @@ class Models:
             self._coming.add(name)
             try:
                 with self.registry.adding(name, url) as entry:
-                    self._copies.release(
-                        self._copies.take(self._wanted(entry, partial(self._load_first, entry)))
+                    self.copies.release(
+                        self.copies.take(self._wanted(entry, partial(self._load_first, entry)))
                     )
             finally:
                 self._coming.discard(name)
@@ -134,12 +135,12 @@ class Models:
             ServingError: it cannot be used any more.
         """
         entry = self.describe(name)
-        return self._held(self._copies.take(self._wanted(entry, partial(self._load_again, entry))))
+        return self._held(self.copies.take(self._wanted(entry, partial(self._load_again, entry))))
 
     def hold_if_here(self, name: str) -> Held | None:
         """Return a loaded model for use if it is in memory: that takes no time."""
         stamp = self.registry.stamp(name)
-        copy = self._copies.take_if_here(name, stamp) if stamp else None
+        copy = self.copies.take_if_here(name, stamp) if stamp else None
         return self._held(copy) if copy else None
 
     def together(self, name: str) -> int:
@@ -161,7 +162,7 @@ class Models:
 
     def drop_unloaded(self) -> bool:
         """Drop what is in memory here and not loaded any more; return whether that ended in time."""
-        return self._copies.drop(self._is_unloaded, self._patience_s)
+        return self.copies.drop(self._is_unloaded, self._patience_s)
 
     @property
     def registry(self) -> Registry:
@@ -202,7 +203,7 @@ class Models:
     def _load(self, entry: Entry) -> Invocations:
         invocations = Invocations(self._settings, Path(entry.url), note=self.note, finish=self.finish)
         invocations.name, invocations.meter = entry.name, self.meter
-        invocations.loading.copies = self._copies
+        invocations.loading.copies = self.copies
         invocations.load()
         return invocations
 
@@ -214,9 +215,9 @@ class Models:
 
     def _held(self, copy: Copy) -> Held:
         if not isinstance(copy.value, Invocations):
-            self._copies.release(copy)
+            self.copies.release(copy)
             raise AlgorithmError(f"{copy.wanted.label} is no model that can be called.")
-        return Held(copy.value, partial(self._copies.release, copy))
+        return Held(copy.value, partial(self.copies.release, copy))
 
     def _not_loaded(self, name: str) -> NotFoundError:
         return NotFoundError(f"The model {name!r} is not loaded. POST its name and url to /models first.")
