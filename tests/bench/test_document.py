@@ -31,6 +31,7 @@ def test_a_file_is_replaced_whole(tmp_path):
     assert path.read_text() == "two"
 
 
-def test_the_document_of_this_project_has_a_place():
-    document = Path(__file__).parents[2] / "docs" / "performance.md"
+@pytest.mark.parametrize("name", ["performance.md", "children.md"])
+def test_the_documents_of_this_project_have_a_place(name):
+    document = Path(__file__).parents[2] / "docs" / name
     assert "new\n" in with_report(document.read_text(), "new\n")
