@@ -130,6 +130,9 @@ class UnwatchedSlot:
     def end(self, _place):
         pass
 
+    def pass_by(self, _place, passed):
+        pass
+
     def work(self):
         pass
 

@@ -62,7 +62,7 @@ def test_the_library_imports_neither_the_programs_nor_apps(path):
         ("versions", {"errors", "settings", "stopping"}),
         ("metrics", {"calls"}),
         ("supervision", {"errors", "logs", "messages", "metrics", "settings", "versions"}),
-        ("model_files", {"errors", "formats", "remedies", "settings", "versions"}),
+        ("model_files", {"errors", "formats", "remedies", "routing", "settings", "versions"}),
         (
             "models",
             {"algorithm", "call_log", "calls", "copies", "errors", "family", "formats", "invocation"}

@@ -189,9 +189,8 @@ def _refusal(error: HTTPException, settings: Settings) -> Response:
     match error.code:
         case HTTPStatus.NOT_FOUND:
             path = flask.request.path
-            return refusal(
-                NotFoundError(f"There is no {path} here. POST to /invocations, GET /ping or /metrics.")
-            )
+            calls = "/models/NAME/invoke" if settings.multi_model else "/invocations"
+            return refusal(NotFoundError(f"There is no {path} here. POST to {calls}, GET /ping or /metrics."))
         case HTTPStatus.METHOD_NOT_ALLOWED:
             method = flask.request.method
             return refusal(MethodNotAllowedError(f"{flask.request.path} does not take {method}."))

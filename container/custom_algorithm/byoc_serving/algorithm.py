@@ -9,7 +9,7 @@ import sysconfig
 import threading
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -159,6 +159,21 @@ def own_predictor(algorithm: Algorithm, model: Any) -> Predictor | None:  # noqa
         )
     log.info(f"{algorithm.name} has no predict_fn: calling the model's own predict")
     return found
+
+
+def asking_itself(algorithm: Algorithm, model: Any) -> tuple[Algorithm, int | None]:  # noqa: ANN401
+    """Return the algorithm as it asks a model, by the model's own library where apps/ does not say how.
+
+    With it comes how many columns the model's tables have, where its library says so.
+
+    Raises:
+        AlgorithmError: the model has no predict of its own, and needs one.
+    """
+    predictor = own_predictor(algorithm, model)
+    if predictor is None:
+        return algorithm, None
+    predict = predictor.predict
+    return replace(algorithm, predict_fn=lambda data, _model, _context: predict(data)), predictor.n_features
 
 
 def call_warmup(algorithm: Algorithm, model: Any, model_dir: Path) -> None:  # noqa: ANN401 - as load_model

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from byoc_serving.algorithm import Algorithm, Context, is_meant_for_the_process, load_model
+from byoc_serving.algorithm import (
+    Algorithm,
+    Context,
+    UserFunction,
+    asking_itself,
+    call_warmup,
+    is_meant_for_the_process,
+    load_model,
+)
 from byoc_serving.copies import Copies, Wanted, size_of
 from byoc_serving.errors import AlgorithmError, ChildError, ModelVersionError, RequestError
 from byoc_serving.routing import (
@@ -35,13 +43,17 @@ class Family:
     """The models of one version, whose children are loaded when a row first goes to them.
 
     Args:
-        algorithm: whose model_fn loads each of them, and whose predict_fn asks each.
+        algorithm: whose model_fn loads each of them, whose model_warmup_fn warms it up, and whose predict_fn
+            asks it; by its own library where apps/ has none of these.
         routes: the table.
         model_dir: of the version.
         copies: the models of this process; a child that is not used may leave it again.
 
     Raises:
         ServingError: the parent cannot be loaded, or the table does not go with the algorithm or the files.
+
+    Attributes:
+        n_features: how many columns the parent's tables have, where it chooses and its library says so.
     """
 
     def __init__(self, algorithm: Algorithm, routes: Routes, model_dir: Path, copies: Copies) -> None:
@@ -50,12 +62,23 @@ class Family:
         self._routes = routes
         self._model_dir = model_dir
         self._copies = copies
-        self._parent = load_model(algorithm, model_dir / routes.parent) if routes.parent else None
+        self._parent: Any = None
+        self._choose = algorithm.route_fn
+        self.n_features: int | None = None
+        if routes.parent:
+            self._parent = _warm_model(algorithm, model_dir / routes.parent)
+        if routes.parent and not algorithm.route_fn:
+            choosing, self.n_features = asking_itself(algorithm, self._parent)
+            self._choose = choosing.predict_fn
 
     @property
     def algorithm(self) -> Algorithm:
-        """The algorithm that asks the whole family where it would ask one model."""
-        return replace(self._algorithm, predict_fn=lambda data, _family, context: self.predict(data, context))
+        """The algorithm that asks the whole family where it would ask one model; each of them is warm."""
+        return replace(
+            self._algorithm,
+            predict_fn=lambda data, _family, context: self.predict(data, context),
+            model_warmup_fn=None,
+        )
 
     def predict(self, data: Any, context: Context | None) -> Any:  # noqa: ANN401 - of the user's choice
         """Return what the children make of their rows, in the order of the rows.
@@ -64,11 +87,10 @@ class Family:
             RequestError: data have no rows, a row has no child, or a child refuses one.
             ChildError: a child cannot be loaded, or failed.
         """
-        choose = self._algorithm.route_fn or (self._algorithm.predict_fn if self._routes.parent else None)
-        if choose is None:
+        if self._choose is None:
             return self._asked(self._routes.children[0], data, None, context)
         rows = count_of(data)
-        choice = choose(data, self._parent, self._context(context, self._routes.parent))
+        choice = self._choose(data, self._parent, self._context(context, self._routes.parent))
         places = places_of(choice, self._routes, rows)
         chosen = [self._routes.children[place] for place in dict.fromkeys(places.tolist())]
         if len(chosen) == 1:
@@ -82,8 +104,8 @@ class Family:
     def _asked(self, child: Child, rows: Any, at: Rows | None, context: Context | None) -> Any:  # noqa: ANN401
         """Return a child's prediction for rows of the request, None for all of them."""
         try:
-            with self._copies.held(self._wanted(child)) as model:
-                prediction = self._algorithm.predict_fn(rows, model, self._context(context, child.path))
+            with self._copies.held(self._wanted(child)) as (model, predict_fn):
+                prediction = predict_fn(rows, model, self._context(context, child.path))
             if at is not None:
                 check_length(prediction, len(at))
         except RequestError as error:
@@ -101,13 +123,25 @@ class Family:
         return Wanted(
             key=(self, child.name),
             label=f"{self._model_dir.name}/{child.name}",
-            load=lambda: load_model(self._algorithm, folder),
+            load=lambda: _loaded_child(self._algorithm, folder),
             size=lambda: size_of(folder),
             group=str(self._model_dir),
         )
 
     def _context(self, context: Context | None, path: str | None) -> Context | None:
         return replace(context, model_dir=str(self._model_dir / path)) if context and path else context
+
+
+def _warm_model(algorithm: Algorithm, folder: Path) -> Any:  # noqa: ANN401 - as load_model
+    model = load_model(algorithm, folder)
+    call_warmup(algorithm, model, folder)
+    return model
+
+
+def _loaded_child(algorithm: Algorithm, folder: Path) -> tuple[Any, UserFunction]:
+    """Return a child, and what predicts with it."""
+    model = _warm_model(algorithm, folder)
+    return model, asking_itself(algorithm, model)[0].predict_fn
 
 
 def _check(algorithm: Algorithm, routes: Routes, model_dir: Path) -> None:

@@ -3,17 +3,17 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from byoc_serving.algorithm import (
     Algorithm,
     Context,
+    asking_itself,
     bind,
     is_meant_for_the_process,
     load_model,
-    own_predictor,
 )
 from byoc_serving.copies import Copies
 from byoc_serving.errors import AlgorithmError, NotReadyError, ServingError, SettingsError
@@ -76,21 +76,18 @@ def loaded_model(settings: Settings, model_dir: Path, copies: Copies) -> LoadedM
         )
     manifest = read_manifest(model_dir)
     routes = read_routes(model_dir)
-    n_features = manifest.n_features if manifest else None
     if routes:
         model: Any = Family(algorithm, routes, model_dir, copies)
-        algorithm = model.algorithm
+        algorithm, width = model.algorithm, model.n_features
     else:
         model = load_model(algorithm, model_dir)
-        if predictor := own_predictor(algorithm, model):
-            predict = predictor.predict
-            algorithm = replace(algorithm, predict_fn=lambda data, _model, _context: predict(data))
-            n_features = predictor.n_features if n_features is None else n_features
+        algorithm, width = asking_itself(algorithm, model)
+    n_features = manifest.n_features if manifest else None
     return LoadedModel(
         algorithm=algorithm,
         model=model,
         model_dir=model_dir,
-        n_features=n_features,
+        n_features=width if n_features is None else n_features,
         allow_nan=manifest.allow_nan if manifest else True,
         name=manifest.name if manifest else None,
         version=manifest.version if manifest else None,

@@ -70,8 +70,9 @@ def _must_stay_alone(model: LoadedModel) -> str:
     for name in ("transform_fn", "input_fn"):
         if getattr(algorithm, name):
             return f"{algorithm.name} has {name}"
-    if "predict_fn" in algorithm.wants_context:
-        return f"predict_fn of {algorithm.name} takes the context of one request"
+    for name in ("predict_fn", "route_fn"):
+        if name in algorithm.wants_context:
+            return f"{name} of {algorithm.name} takes the context of one request"
     return ""
 
 

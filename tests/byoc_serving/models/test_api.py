@@ -7,9 +7,12 @@ import pytest
 
 from byoc_serving.models.api import called_model
 from byoc_serving.settings import MEGABYTE, Settings
-from flask_server import DOORS, own_imports, write_manifest
+from flask_server import DOORS, apps_with, fast_serving, own_imports, write_manifest
 from predictor import create_app
+from processes import eventually
+from scrape import scraped
 from serving import APPS
+from tiny_models import PREDICTED, ROW, put
 
 
 @pytest.fixture(scope="module", params=DOORS)
@@ -157,3 +160,87 @@ def test_without_the_setting_there_is_no_such_api(tmp_path):
 )
 def test_the_model_that_is_called_is_named_in_the_path(target, name):
     assert called_model(target) == name
+
+
+def test_every_call_is_counted_and_logged_by_the_name_and_version_of_its_model(api, model, caplog):
+    caplog.set_level("INFO", "invocation")
+    folder = model()
+    write_manifest(folder, n_features=1)
+    before = scraped(api.caller.request("GET", "/metrics").body.decode())
+    assert api.load("a/1", folder).status == 200
+    assert (api.call("a%2F1").status, api.call("gone").status) == (200, 404)
+    assert api.caller.request("DELETE", "/models/a%2F1").status == 200
+    page = scraped(api.caller.request("GET", "/metrics").body.decode())
+    for status in ("2xx", "4xx"):
+        key = "byoc_requests_total", f'status="{status}"'
+        assert page[key] - before[key] == 1
+    version = json.loads((folder / "manifest.json").read_text())["version"]
+    lines = [vars(record) for record in caplog.records if record.name == "invocation"]
+    told = [(line["model"], line["model_version"], line["status"]) for line in lines]
+    assert told == [("a/1", version, 200), ("gone", None, 404)]
+
+
+def test_what_a_full_queue_sends_away_is_counted_and_what_waits_for_its_model_fills_it(model, tmp_path):
+    folder = model(load_s=1)
+    with own_imports():
+        app = create_app(Settings(apps_dir=APPS / "scales", multi_model=True))
+        with fast_serving(app, most_waiting=1) as caller, ThreadPoolExecutor(1) as threads:
+            loading = threads.submit(Api(caller).load, "slow", folder)
+            assert eventually((folder.parent / "loads").exists)
+            sent_away = Api(caller).call("slow")
+            assert (sent_away.status, sent_away.error["code"]) == (503, "TooManyRequests")
+            assert caller.invoke("[[1]]").status == 503
+            assert loading.result().status == 200
+            page = scraped(caller.request("GET", "/metrics").body.decode())
+    assert page["byoc_requests_refused_total", None] == 1
+    assert page["byoc_requests_total", 'status="5xx"'] == 1
+
+
+WARM = """
+    def model_fn(model_dir): return [model_dir.rpartition("/")[2]]
+    def model_warmup_fn(model): model.append("warm")
+    def predict_fn(data, model): return [" ".join(model)] * len(data)
+    def route_fn(data, parent):
+        assert parent == ["parent", "warm"]
+        return [row[0] for row in data.astype(int)]
+"""
+
+
+@pytest.fixture
+def family(tmp_path):
+    """A function that writes a parent and two children, each by a function of its folder."""
+
+    def write(write_one):
+        children = [{"name": name, "path": f"of/{name}"} for name in ("a", "b")]
+        for path in ("parent", "of/a", "of/b"):
+            (tmp_path / "family" / path).mkdir(parents=True)
+            write_one(tmp_path / "family" / path)
+        table = {"format": "byoc-routes/1", "parent": "parent", "children": children}
+        (tmp_path / "family" / "routes.json").write_text(json.dumps(table))
+        return tmp_path / "family"
+
+    return write
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_each_model_and_each_child_is_warmed_up_by_itself(family, tmp_path, door):
+    settings = Settings(apps_dir=apps_with(tmp_path, WARM), multi_model=True)
+    with own_imports(), DOORS[door](create_app(settings)) as caller:
+        api = Api(caller)
+        assert api.load("many", family(lambda _: None)).status == 200
+        assert api.load("one", tmp_path / "family" / "of" / "b").status == 200
+        assert api.caller.request("POST", "/models/many/invoke", b"[[1], [0]]").json == ["b warm", "a warm"]
+        assert api.call("one").json == ["b warm"]
+
+
+def test_each_model_and_each_child_is_asked_by_its_library_where_there_is_no_code(family, tmp_path):
+    script = "def route_fn(data, parent): return [int(row[2] > 0) for row in data]"
+    settings = Settings(apps_dir=apps_with(tmp_path, script), multi_model=True)
+    with own_imports(), fast_serving(create_app(settings)) as caller:
+        assert Api(caller).load("many", family(lambda folder: put("model.txt", folder))).status == 200
+        assert Api(caller).load("one", tmp_path / "family" / "of" / "a").status == 200
+        body = json.dumps([ROW, [0, 0, -1], ROW]).encode()
+        many = caller.request("POST", "/models/many/invoke", body).json
+        one = caller.request("POST", "/models/one/invoke", body).json
+        assert many == pytest.approx(one)
+        assert many[0] == pytest.approx(PREDICTED["model.txt"][0])

@@ -10,6 +10,7 @@ import pytest
 
 from byoc_serving.supervision.memory import anonymous_memory
 from processes import alive, eventually
+from scrape import scraped
 from serving import APPS, program_with, serve
 
 pytestmark = pytest.mark.nginx
@@ -137,3 +138,19 @@ def test_a_worker_that_is_killed_comes_back_and_knows_the_models(running):
 
 def memory_of(pid):
     return anonymous_memory(Path(f"/proc/{pid}/status"))
+
+
+def test_the_calls_of_all_workers_are_counted_together_and_logged_by_the_name_of_the_model(running):
+    def answered():
+        return scraped(running.running.request("GET", "/metrics")[1])["byoc_requests_total", 'status="2xx"']
+
+    running.write("counted")
+    assert running.load("counted") == 200
+    before = answered()
+    running.call_until_both_have_answered("counted")
+
+    def logged():
+        lines = running.running.log.read_text().splitlines()
+        return sum('"model": "counted"' in line for line in lines)
+
+    assert eventually(lambda: answered() - before == logged() >= 2)

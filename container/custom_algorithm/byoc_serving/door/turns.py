@@ -51,6 +51,9 @@ class Slot(Protocol):
     def end(self, place: int) -> None:
         """Note that the request at a place is answered."""
 
+    def pass_by(self, place: int, passed: bool) -> None:
+        """Note whether others are answered before the request at a place."""
+
     def work(self) -> None:
         """Note that work on a request begins now."""
 
@@ -227,13 +230,13 @@ class Turns:
         """Answer a call whose model is in memory, and have it brought there first where it is not."""
         if one.model is None:
             if is_of_models(one.head.target):
-                self._begin_aside(lambda: partial(self._answer_from_aside, one, self._applied(one)))
+                self._begin_aside(one, lambda: partial(self._answer_from_aside, one, self._applied(one)))
             else:
                 self._ask_application(one)
             return
         held = one.held or models.hold_if_here(one.model)
         if held is None:
-            self._begin_aside(lambda: self._fetched(models, one))
+            self._begin_aside(one, lambda: self._fetched(models, one))
             return
         try:
             if one.is_invocation:
@@ -243,8 +246,9 @@ class Turns:
         finally:
             held.release()
 
-    def _begin_aside(self, act: Callable[[], Callable[[], None]]) -> None:
+    def _begin_aside(self, one: Waiting, act: Callable[[], Callable[[], None]]) -> None:
         self._at_side += 1
+        self._door.slot.pass_by(one.place, passed=True)
         self._aside(act)
 
     def _fetched(self, models: Models, one: Waiting) -> Callable[[], None]:
@@ -257,6 +261,7 @@ class Turns:
 
     def _resume(self, one: Waiting) -> None:
         self._at_side -= 1
+        self._door.slot.pass_by(one.place, passed=False)
         self._waiting.appendleft(one)
         if not self._is_due:
             self._be_due(one)

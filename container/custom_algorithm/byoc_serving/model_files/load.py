@@ -8,6 +8,8 @@ from typing import Any
 from byoc_serving.errors import ModelFileError
 from byoc_serving.model_files.kinds import Kind, kind_of
 from byoc_serving.remedies import listing, remedy_of
+from byoc_serving.routing import FILE as ROUTES_NAME
+from byoc_serving.routing import read_routes
 from byoc_serving.settings import Settings
 from byoc_serving.versions.paths import MANIFEST_NAME
 
@@ -20,7 +22,8 @@ def load_model_file(model_dir: Path, settings: Settings, why: str) -> Any:  # no
     """Return the model of a folder that has exactly one model file.
 
     Args:
-        model_dir: the folder; manifest.json, hidden files, code/ and what is no model are passed over.
+        model_dir: the folder; manifest.json, routes.json, the folders that it names, hidden files, code/ and
+            what is no model are passed over.
         settings: whom to trust, and how many threads a library gets.
         why: what of the user's code is not there, the beginning of a message.
 
@@ -63,8 +66,17 @@ def _only_one(model_dir: Path, why: str) -> tuple[Path, Kind]:
 
 
 def _files(model_dir: Path) -> Iterator[Path]:
+    others = _folders_of_others(model_dir)
     for path in sorted(model_dir.rglob("*")):
         parts = path.relative_to(model_dir).parts
         is_hidden = any(part.startswith(".") for part in parts)
-        if path.is_file() and not is_hidden and parts[0] != _CODE and parts != (MANIFEST_NAME,):
+        is_ours = parts[0] != _CODE and parts not in ((MANIFEST_NAME,), (ROUTES_NAME,))
+        if path.is_file() and is_ours and not is_hidden and not others.intersection(path.parents):
             yield path
+
+
+def _folders_of_others(model_dir: Path) -> set[Path]:
+    """Return where other models of the same version are: its parent may be in the folder itself."""
+    routes = read_routes(model_dir)
+    paths = [child.path for child in routes.children] + [routes.parent or "."] if routes else []
+    return {model_dir / path for path in paths} - {model_dir}

@@ -22,7 +22,7 @@ _SINCE = struct.Struct("<d")
 _WORK = struct.Struct("<dI")
 _COUNT = struct.Struct("<I")
 _WORK_AT, _TOGETHER_AT, _PLACELESS_AT = 8, 16, 20  # in the state
-_REQUEST = struct.Struct("<d64s64s")  # since when in flight (0: the place is free), its two ids in UTF-8
+_REQUEST = struct.Struct("<d64s64s")  # since when in flight (0: the place is free; < 0: passed by), its ids
 _PLACES = 512
 _MOST_WORKERS = 1024
 _SIZE = _STATE.size + _PLACES * _REQUEST.size
@@ -50,7 +50,7 @@ class Score:
     ready: bool
     since_s: float
     works_since_s: float | None = None
-    in_flight: Sequence[InFlight] = ()  # in the order of their coming
+    in_flight: Sequence[InFlight] = ()  # in the order of their coming, last those that others pass by
     number: int = 0
     works_on: int = 0  # how many of them
     placeless: int = 0  # in flight beside them, and not known by their ids
@@ -113,6 +113,13 @@ class Slot:
             self._free.append(place)
         else:
             self._count_placeless(-1)
+
+    def pass_by(self, place: int, passed: bool) -> None:
+        """Note whether others are answered before the request at a place: its model is loaded first."""
+        if place >= 0:
+            at = _STATE.size + place * _REQUEST.size
+            since_s = abs(_SINCE.unpack_from(self._map, at)[0])
+            _SINCE.pack_into(self._map, at, -since_s if passed else since_s)
 
     def _count_placeless(self, more: int) -> None:
         self._placeless += more
@@ -192,12 +199,11 @@ def _score_in(path: Path) -> Score | None:
 def _score(pid: int, content: bytes) -> Score:
     since_s, works_since_s, works_on, placeless, number, ready = _STATE.unpack_from(content)
     places = (_REQUEST.unpack_from(content, _STATE.size + place * _REQUEST.size) for place in range(_PLACES))
+    taken = sorted((place for place in places if place[0]), key=lambda place: (place[0] < 0, abs(place[0])))
     in_flight = [
-        InFlight(_string(request_id), _string(inference_id) or None, began_s)
-        for began_s, request_id, inference_id in places
-        if began_s
+        InFlight(_string(request_id), _string(inference_id) or None, abs(began_s))
+        for began_s, request_id, inference_id in taken
     ]
-    in_flight.sort(key=lambda request: request.since_s)
     return Score(pid, ready, since_s, works_since_s or None, in_flight, number, works_on, placeless)
 
 
