@@ -257,6 +257,9 @@ class Turns:
             held = models.hold(one.model or "")
         except ServingError as error:
             return partial(self._refuse_from_aside, one, refused(error))
+        except Exception:  # else nobody would answer
+            log.exception("a model could not be held", extra={"request_id": one.request.request_id})
+            return partial(self._refuse_from_aside, one, _failed(one))
         return partial(self._resume, one._replace(held=held))
 
     def _resume(self, one: Waiting) -> None:
@@ -305,12 +308,7 @@ class Turns:
             return response_of(self._door.application, one.head, one.request.body, *self._door.address)
         except Exception:
             log.exception("the application failed", extra={"request_id": one.request.request_id})
-            return error_response(
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-                "InternalServerError",
-                "The server failed; its traceback is in the log under this id.",
-                {"id": one.request.request_id},
-            )
+            return _failed(one)
 
     def _answer(self, one: Waiting, response: Response) -> None:
         one.connection.send(response)
@@ -319,3 +317,12 @@ class Turns:
 
 def _is_invocations(target: bytes) -> bool:
     return target == _INVOCATIONS or target.startswith(_INVOCATIONS + b"?")
+
+
+def _failed(one: Waiting) -> Response:
+    return error_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "InternalServerError",
+        "The server failed; its traceback is in the log under this id.",
+        {"id": one.request.request_id},
+    )
