@@ -1,4 +1,5 @@
 import contextlib
+import gzip
 import io
 import json
 import os
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from byoc_serving.messages import too_large_message
-from byoc_serving.settings import Settings
+from byoc_serving.settings import Settings, settings_from
 from flask_server import DOORS, ECHO, Caller, apps_with, own_imports, write_manifest
 from predictor import create_app
 from processes import eventually
@@ -383,6 +384,54 @@ def test_metrics_tell_what_was_answered_and_what_user_code_adds(predictor, tmp_p
     assert (page["byoc_rows_total", None], page["rows_seen", None]) == (2, 2)
     assert page["byoc_worker_memory_bytes", 'worker="0"'] > 10 * MEGABYTE
     assert any(name == "byoc_model_info" for name, _ in page)
+
+
+def test_a_transform_job_is_told_what_it_may_send(echo):
+    got = echo.request("GET", "/execution-parameters")
+    assert got.status == 200
+    assert got.json.keys() == {"MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"}
+    assert got.json["MaxConcurrentTransforms"] * got.json["MaxPayloadInMB"] <= 100
+
+
+REFUSES_NEGATIVES = """
+    def model_fn(d): return {}
+    def predict_fn(data, model):
+        if min(data[:, 0]) < 0:
+            raise ValueError("negative")
+        return data[:, 0]
+"""
+
+
+def test_where_it_is_asked_for_a_bad_record_costs_its_own_line_only(predictor, tmp_path, caplog):
+    with predictor(tmp_path, REFUSES_NEGATIVES, bad_record="ERROR") as caller:
+        lines = caller.invoke("1,2\n-3,4\n5\n7,8\n", "text/csv", "text/csv")
+        assert (lines.status, lines.body) == (200, b"1.0\nERROR\n5.0\n7.0\n")
+        zipped = gzip.compress(b"[1, 2]\n[-1, 2]\n")
+        packed = caller.invoke(
+            zipped, "application/jsonlines", "application/jsonlines", Content_Encoding="gzip"
+        )
+        assert packed.body == b'1.0\n"ERROR"\n'
+        assert caller.invoke("[[-1]]", "application/json").status == 500
+        assert caller.invoke("-1\n", "text/csv", "application/x-npy").status == 500
+    assert "1 of 4 records got the placeholder; record 2: ValueError: negative" in caplog.text
+
+
+def test_unasked_a_bad_record_fails_its_request(predictor, tmp_path):
+    with predictor(tmp_path, REFUSES_NEGATIVES) as caller:
+        assert caller.invoke("1,2\n-3,4\n", "text/csv", "text/csv").status == 500
+
+
+def test_a_body_of_100_mb_in_chunks_is_taken_where_the_limit_is_that_of_transform_jobs(predictor, tmp_path):
+    script = """
+        def model_fn(d): return {}
+        def transform_fn(model, body, content_type, accept): return str(len(body))
+    """
+    settings = settings_from({"SAGEMAKER_BATCH": "True"})
+    with predictor(tmp_path, script, max_payload_mb=settings.max_payload_mb) as caller:
+        piece = bytes(20 * MEGABYTE)
+        chunked = {"chunked": True, "Transfer_Encoding": "chunked", "Content_Type": "application/x-image"}
+        got = caller.request("POST", "/invocations", iter([piece] * 5), **chunked)
+        assert (got.status, got.json) == (200, 100 * MEGABYTE)
 
 
 @contextlib.contextmanager

@@ -27,7 +27,10 @@ from byoc_serving.metrics.page import CONTENT_TYPE, page
 from byoc_serving.models.api import answered, called_model, invoked
 from byoc_serving.models.models import Models
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
+from byoc_serving.supervision.cores import available_cores
+from byoc_serving.supervision.memory import available_memory
 from byoc_serving.supervision.standing import families_of, memory_of
+from byoc_serving.transform_job import execution_parameters
 from byoc_serving.warming import warm_up
 
 _UNREAD_AT_MOST = 256 * MEGABYTE
@@ -63,7 +66,7 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
         served = Models(settings, Copies(Memory(settings.models_mb)), note, finish)
         _serve_many(app, served)
     else:
-        _serve_one(app, invocations)
+        _serve_one(app, invocations, settings)
     if settings.metrics == "emf" and not settings.run_dir:
         report_calls(served, lambda: _families(settings, served), settings.metrics_namespace)
 
@@ -80,7 +83,7 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
     return app
 
 
-def _serve_one(app: flask.Flask, invocations: Invocations) -> None:
+def _serve_one(app: flask.Flask, invocations: Invocations, settings: Settings) -> None:
     @app.route("/ping", methods=["GET", "POST"])
     def ping() -> flask.Response:
         invocations.loading.start()
@@ -94,6 +97,10 @@ def _serve_one(app: flask.Flask, invocations: Invocations) -> None:
     @app.post("/invocations")
     def invoke() -> flask.Response:
         return _sent(invocations.respond(_received(flask.request)))
+
+    @app.get("/execution-parameters")
+    def tell_transform_job() -> flask.Response:
+        return flask.jsonify(execution_parameters(settings, available_cores(), available_memory()))
 
     app.extensions["invoke"] = invoke  # by which byoc_serving.door sees that it is still this one
 

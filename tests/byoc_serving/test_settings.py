@@ -35,6 +35,14 @@ def test_an_empty_environment_gives_the_contract_of_sagemaker():
         ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/csv", "default_accept", "text/csv"),
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "100", "max_payload_bytes", 100 * 1024 * 1024),
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "0", "max_payload_bytes", None),
+        ("SAGEMAKER_BATCH", "True", "batch", True),
+        ("SAGEMAKER_BATCH", "true", "max_payload_mb", 100),
+        ("SAGEMAKER_BATCH", "TRUE", "timeout_s", 600.0),
+        ("SAGEMAKER_BATCH", "false", "max_payload_mb", 25),
+        ("SAGEMAKER_BATCH_STRATEGY", "SINGLE_RECORD", "batch_strategy", "SINGLE_RECORD"),
+        ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "4", "max_concurrent_transforms", 4),
+        ("MODEL_SERVER_BAD_RECORD", "ERROR", "bad_record", "ERROR"),
+        ("MODEL_SERVER_BAD_RECORD", "off", "bad_record", None),
         ("MODEL_VERSION", "s3://b/m/1/", "model_version", "s3://b/m/1/"),
         ("MODEL_MANIFEST_SHA256", "AB" * 32, "manifest_sha256", "ab" * 32),
         ("MODEL_MANIFEST_REQUIRED", "1", "manifest_required", True),
@@ -45,6 +53,12 @@ def test_an_empty_environment_gives_the_contract_of_sagemaker():
 )
 def test_each_variable_sets_its_field(name, value, field, expected):
     assert getattr(settings_from({name: value}), field) == expected
+
+
+def test_what_a_transform_job_says_itself_goes_before_what_it_would_be_given():
+    said = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0", "MODEL_SERVER_TIMEOUT": "3600"}
+    settings = settings_from(said)
+    assert (settings.max_payload_bytes, settings.timeout_s) == (None, 3600.0)
 
 
 def test_sagemakers_own_name_wins_over_the_short_one():
@@ -72,6 +86,10 @@ def test_an_empty_variable_counts_as_unset():
         ("MODEL_MANIFEST_SHA256", "1234"),
         ("MODEL_SERVER_TRUSTED_TYPES", "all types"),
         ("OMP_NUM_THREADS", "0"),
+        ("SAGEMAKER_BATCH", "maybe"),
+        ("SAGEMAKER_BATCH_STRATEGY", "MANY"),
+        ("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", "0"),
+        ("MODEL_SERVER_BAD_RECORD", "two\nlines"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable(name, value):

@@ -31,11 +31,15 @@ from byoc_serving.loading import LoadedModel, Loading
 from byoc_serving.metrics.meter import Meter
 from byoc_serving.metrics.own import OwnMetrics
 from byoc_serving.metrics.table import Table
+from byoc_serving.records import NotByRecordError, by_record, complaint, records_of
 from byoc_serving.settings import Settings
 
 log = logging.getLogger("invocation")
 
 MOST_TOGETHER = 256
+
+# The statuses of failures that may be one record's only.
+_OF_A_RECORD = (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 # What AWS's inference toolkit hands over as text (aws/sagemaker-inference-toolkit, content_types.py).
 _TEXT_TYPES = (JSON, "text/csv")
@@ -77,6 +81,7 @@ class Invocations:
         self.name: str | None = None
         self._default_accept = settings.default_accept
         self._most_bytes = settings.max_payload_bytes
+        self._placeholder = settings.bad_record
         self._clock = clock
 
     def load(self) -> None:
@@ -116,6 +121,9 @@ class Invocations:
                 self._try(call, self._decode, loaded)
             for group in joined(calls, loaded.batch_rows):
                 self._predict(group, loaded)
+            if self._placeholder:
+                for call in calls:
+                    self._mend(call, loaded, self._placeholder)
         return [(self._ended(call), call) for call in calls]
 
     def _loaded(self, calls: Sequence[Call]) -> LoadedModel | None:
@@ -196,6 +204,31 @@ class Invocations:
         call.prediction = loaded.predict(call.data, call.context)
         call.predicted_s = self._clock()
         self._encode(call, loaded)
+
+    def _mend(self, call: Call, loaded: LoadedModel, placeholder: str) -> None:
+        """Answer a failed call of several records by record, where its types have any."""
+        if call.response is None or call.response.status not in _OF_A_RECORD:
+            return
+        request = call.request
+        headers = {k: v for k, v in request.headers.items() if k != "content-encoding"}
+
+        def answer(body: bytes, content_type: MediaType) -> Response:
+            part = Request(body, str(content_type), call.accept, headers, request.request_id)
+            one = Call(part, self._clock())
+            self._decode(one, loaded)
+            self._predict_alone(one, loaded)
+            return self._ended(one)
+
+        try:
+            body = expanded(request.body, request.headers.get("content-encoding"), self._most_bytes)
+            records = records_of(body, _media_type(request.content_type or JSON))
+            if not records:
+                return
+            call.response = by_record(records, call.accept, placeholder, answer)
+        except (RequestError, NotByRecordError) as error:
+            log.warning(f"no placeholder: {error}", extra={"request_id": request.request_id})
+            return
+        log.warning(complaint(records), extra={"request_id": request.request_id})
 
     def _encode(self, call: Call, loaded: LoadedModel) -> None:
         algorithm = loaded.algorithm

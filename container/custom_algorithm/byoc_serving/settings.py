@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from byoc_serving.errors import SettingsError
 
@@ -19,6 +20,10 @@ MEGABYTE = 1024 * 1024
 _MOST_MB = 1024 * 1024
 _MOST_S = 86400
 _MOST_WAIT_MS = 1000
+
+# What a transform job may send, and how long it waits, unless told otherwise (contract C: up to 100 MB,
+# InvocationsTimeoutInSeconds 600).
+_OF_A_TRANSFORM_JOB: Mapping[str, Any] = MappingProxyType({"max_payload_mb": 100, "timeout_s": 600.0})
 
 # SageMaker kills 30 s after SIGTERM (contract B1): what is not answered by then is given up.
 DRAIN_S = 25
@@ -61,6 +66,10 @@ class Settings:
     manifest_required: bool = False
     multi_model: bool = False
     models_mb: int | None = None
+    batch: bool = False
+    batch_strategy: str = "MULTI_RECORD"
+    max_concurrent_transforms: int | None = None
+    bad_record: str | None = None
     run_dir: Path | None = None
     unpickle: bool = False
     trusted_types: tuple[str, ...] = ()
@@ -90,7 +99,8 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
                 return parse(name, value)
         return default
 
-    d = Settings()
+    batch = read(False, _boolean, "SAGEMAKER_BATCH")
+    d = Settings(batch=batch, **(_OF_A_TRANSFORM_JOB if batch else {}))
     return Settings(
         base_dir=read(d.base_dir, _path, "SAGEMAKER_BASE_DIR"),
         apps_dir=d.apps_dir,
@@ -124,6 +134,12 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         manifest_required=read(d.manifest_required, _boolean, "MODEL_MANIFEST_REQUIRED"),
         multi_model=read(d.multi_model, _boolean, "SAGEMAKER_MULTI_MODEL"),
         models_mb=read(d.models_mb, _at_least_one, "MODEL_SERVER_MODELS_MB"),
+        batch=batch,
+        batch_strategy=read(d.batch_strategy, _strategy, "SAGEMAKER_BATCH_STRATEGY"),
+        max_concurrent_transforms=read(
+            d.max_concurrent_transforms, _at_least_one, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"
+        ),
+        bad_record=read(d.bad_record, _placeholder, "MODEL_SERVER_BAD_RECORD"),
         run_dir=read(d.run_dir, _path, RUN_DIR_VARIABLE),
         unpickle=read(d.unpickle, _boolean, "MODEL_SERVER_UNPICKLE"),
         trusted_types=read(d.trusted_types, _types, "MODEL_SERVER_TRUSTED_TYPES"),
@@ -217,6 +233,17 @@ def _namespace(name: str, value: str) -> str:
             f"{name} is {value!r}. Give at most 255 letters, digits and . _ - # /, not beginning with AWS/."
         )
     return value
+
+
+def _strategy(name: str, value: str) -> str:
+    return _one_of("single_record", "multi_record")(name, value).upper()
+
+
+def _placeholder(name: str, value: str) -> str | None:
+    """Return one line, or None for "off"."""
+    if not value.isprintable():
+        raise SettingsError(f"{name} is {value!r}. Give one line of text, such as ERROR, or off.")
+    return None if value.lower() == "off" else value
 
 
 def _boolean(name: str, value: str) -> bool:

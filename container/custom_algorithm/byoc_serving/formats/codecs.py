@@ -16,7 +16,7 @@ Decoder = Callable[[bytes, MediaType, int | None], object]
 Encoder = Callable[[object], bytes]
 
 
-_JSON_LINES = (
+JSON_LINES = (
     "application/jsonlines",
     "application/x-jsonlines",
     "application/jsonl",
@@ -28,7 +28,7 @@ _LIBSVM = ("text/libsvm", "text/x-libsvm")
 DECODERS: Mapping[str, Decoder] = {
     JSON: decode_json,
     "text/csv": decode_csv,
-    **dict.fromkeys(_JSON_LINES, decode_json_lines),
+    **dict.fromkeys(JSON_LINES, decode_json_lines),
     "application/x-npy": decode_npy,
     "application/x-npz": decode_npz,
     **dict.fromkeys(_PARQUET, decode_parquet),
@@ -38,7 +38,7 @@ DECODERS: Mapping[str, Decoder] = {
 ENCODERS: Mapping[str, Encoder] = {
     JSON: encode_json,
     "text/csv": encode_csv,
-    **dict.fromkeys(_JSON_LINES, encode_json_lines),
+    **dict.fromkeys(JSON_LINES, encode_json_lines),
     "application/x-npy": encode_npy,
     "application/x-npz": encode_npz,
     **dict.fromkeys(_PARQUET, encode_parquet),

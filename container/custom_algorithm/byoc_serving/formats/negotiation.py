@@ -15,6 +15,7 @@ _MOST_RANGES = 32
 # never closed takes the rest.
 _ELEMENT = re.compile(r'(?:[^,"]++|"(?:\\.|[^"\\])*+"?+)++')
 _PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+("(?:\\.|[^"\\])*+"|[^;"]*+)')
+_QUOTED, _ESCAPED = re.compile(r'["\\]'), r"\\\g<0>"
 _QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
 
@@ -24,6 +25,11 @@ class MediaType:
 
     name: str
     parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return it as a Content-Type header has it."""
+        said = (f'; {name}="{_QUOTED.sub(_ESCAPED, value)}"' for name, value in self.parameters.items())
+        return self.name + "".join(said)
 
 
 @dataclass(frozen=True)
