@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from byoc_serving.messages import too_large_message
+from byoc_serving.model_version import write_schema
 from byoc_serving.settings import Settings, settings_from
 from flask_server import DOORS, ECHO, Caller, apps_with, own_imports, write_manifest
 from predictor import create_app
@@ -419,6 +420,28 @@ def test_where_it_is_asked_for_a_bad_record_costs_its_own_line_only(predictor, t
 def test_unasked_a_bad_record_fails_its_request(predictor, tmp_path):
     with predictor(tmp_path, REFUSES_NEGATIVES) as caller:
         assert caller.invoke("1,2\n-3,4\n", "text/csv", "text/csv").status == 500
+
+
+@pytest.mark.parametrize("schema", ["off", "warn", "enforce"])
+def test_the_schema_of_the_version_is_kept_as_the_setting_says(predictor, tmp_path, schema, caplog):
+    (tmp_path / "ml" / "model").mkdir(parents=True)
+    write_schema(tmp_path / "ml" / "model", np.array([[0.0, 1.0], [2.0, 3.0]]), ["a", "b"])
+    with predictor(tmp_path, schema=schema) as caller:
+        assert caller.invoke("1,2\n", "text/csv").status == 200
+        got = caller.invoke("1,2\n1,9\n", "text/csv")
+    assert got.status == (400 if schema == "enforce" else 200)
+    if schema == "enforce":
+        place = {"row": 2, "column": 2, "name": "b", "value": 9.0, "minimum": 1.0, "maximum": 3.0}
+        assert {key: got.error[key] for key in place} == place
+    assert ("Row 2, column 2 (b) is 9.0." in caplog.text) == (schema == "warn")
+
+
+@pytest.mark.parametrize(("schema", "status"), [("warn", 200), ("enforce", 503)])
+def test_a_schema_that_is_asked_for_and_not_there_fails_the_load_only_where_it_is_enforced(
+    predictor, tmp_path, schema, status
+):
+    with predictor(tmp_path, schema=schema) as caller:
+        assert caller.invoke("1,2\n", "text/csv").status == status
 
 
 def test_a_body_of_100_mb_in_chunks_is_taken_where_the_limit_is_that_of_transform_jobs(predictor, tmp_path):

@@ -16,13 +16,15 @@ import inference
 import main
 from aws_fence import NOBODYS_AWS
 from byoc.local.launch import Asked, embedded
+from byoc_serving.conformity import Conformity
 from byoc_serving.errors import AlgorithmError
-from byoc_serving.versions.describe import describe
+from byoc_serving.model_version import describe, read_schema
 
 QUICK_LEARNING = """
 from types import SimpleNamespace
+import numpy as np
 def load_data(folder):
-    return SimpleNamespace(rows=SimpleNamespace(shape=(3, 2)), held_out_rows=[[1, 2]])
+    return SimpleNamespace(rows=np.zeros((3, 2)), held_out_rows=[[1, 2]], names=None)
 def fit(data, rounds, learning_rate, progress):
     return SimpleNamespace(save_model=lambda file: file.write_text("tree"))
 def evaluate(model, data):
@@ -107,6 +109,13 @@ def test_what_train_returns_is_fit_for_a_manifest(trained):
     assert {"lightgbm", "scikit-learn"} <= set(manifest.libraries)
 
 
+def test_the_schema_names_the_columns_and_holds_rows_that_were_held_out(trained):
+    model_dir, _ = trained
+    columns = read_schema(model_dir)
+    assert (columns[0].name, len(columns)) == ("mean radius", 30)
+    Conformity(columns).enforce(breast_cancer.load_data().held_out_rows)
+
+
 def test_predictions_are_probabilities_of_malignant(trained):
     model_dir, _ = trained
     data = breast_cancer.load_data()
@@ -136,7 +145,7 @@ def test_the_script_keeps_the_model_and_its_manifest(program):
     done = run(program)
     assert done.returncode == 0, done.stderr
     kept = program / "apps" / ".temps" / "model"
-    assert sorted(file.name for file in kept.iterdir()) == ["manifest.json", "model.txt"]
+    assert sorted(file.name for file in kept.iterdir()) == ["manifest.json", "model.txt", "schema.json"]
     assert json.loads((kept / "manifest.json").read_text())["name"] == "breast-cancer"
     assert done.stdout.startswith("accuracy 0.9")
     assert "round 100 of 100" in done.stderr

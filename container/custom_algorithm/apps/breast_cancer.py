@@ -3,7 +3,7 @@
 The data are the Breast Cancer Wisconsin (Diagnostic) set that ships with scikit-learn.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,16 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Data:
-    """Rows to learn from and rows held out: float64 [n, 30], with one label each: 1 malignant, 0 benign."""
+    """Rows to learn from and rows held out: float64 [n, 30], with one label each: 1 malignant, 0 benign.
+
+    The columns have names where they are known.
+    """
 
     rows: NDArray[Any]
     labels: NDArray[Any]
     held_out_rows: NDArray[Any]
     held_out_labels: NDArray[Any]
+    names: Sequence[str] | None = None
 
 
 def load_data(folder: Path | None = None) -> Data:
@@ -51,9 +55,10 @@ def load_data(folder: Path | None = None) -> Data:
         FileNotFoundError: the folder has no *.csv.
     """
     if folder is None:
-        rows, is_benign = load_breast_cancer(return_X_y=True)
-        labels = 1 - is_benign
+        bunch = load_breast_cancer()
+        rows, labels, names = bunch.data, 1 - bunch.target, [str(name) for name in bunch.feature_names]
     else:
+        names = None
         files = sorted(folder.glob("*.csv"))
         if not files:
             raise FileNotFoundError(f"{folder} has no *.csv. Give rows of a label and its features.")
@@ -61,7 +66,7 @@ def load_data(folder: Path | None = None) -> Data:
         rows, labels = table[:, 1:], table[:, 0].astype(int)
     split = train_test_split(rows, labels, test_size=HELD_OUT_SHARE, random_state=SEED, stratify=labels)
     rows, held_out_rows, labels, held_out_labels = split
-    return Data(rows, labels, held_out_rows, held_out_labels)
+    return Data(rows, labels, held_out_rows, held_out_labels, names)
 
 
 def fit(data: Data, rounds: int, learning_rate: float, progress: Progress) -> lgb.Booster:

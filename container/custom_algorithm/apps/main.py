@@ -16,10 +16,11 @@ from s3_upload import say_where, upload_model  # first: through it a script find
 
 # isort: split
 from byoc_serving.errors import AlgorithmError, ServingError
-from byoc_serving.model_version import check_destination, describe_trained, write_manifest
+from byoc_serving.model_version import check_destination, describe_trained, write_manifest, write_schema
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / ".temps" / "model"
+MARGIN = 0.5  # of a measurement's range in the training data: how far beyond it one may lie
 
 
 def train(
@@ -50,6 +51,7 @@ def train(
     learning_rate = float(str(hyperparameters.get("learning_rate", 0.1)))
     model = fit(data, rounds, learning_rate, show_progress)
     model.save_model(model_dir / "model.txt")
+    write_schema(model_dir, data.rows, data.names, margin=MARGIN)
     return {
         "name": "breast-cancer",
         "metrics": evaluate(model, data),

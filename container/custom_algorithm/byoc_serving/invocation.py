@@ -167,6 +167,8 @@ class Invocations:
             call.data = data = decode(body, content_type, loaded.n_features)
             if not loaded.allow_nan:
                 refuse_missing(data)
+            if loaded.check:
+                loaded.check(data, request.request_id)
         call.decoded_s = self._clock()
 
     def _predict(self, group: Joined, loaded: LoadedModel) -> None:

@@ -15,6 +15,7 @@ from byoc_serving.algorithm import (
     is_meant_for_the_process,
     load_model,
 )
+from byoc_serving.conformity import Check, schema_check
 from byoc_serving.copies import Copies
 from byoc_serving.errors import AlgorithmError, NotReadyError, ServingError, SettingsError
 from byoc_serving.family import Family
@@ -35,6 +36,7 @@ class LoadedModel:
         name: of the model; None where it has no manifest, and so is version.
         sample_rows: a few rows of what the model takes, as `main.py` gave them.
         batch_rows: how many rows of several requests may be predicted at once; 0 for those of one only.
+        check: holds decoded data against the schema of the model version; None where that is not asked for.
         prepare: is told the number of rows before each prediction, 1 where it is unknown.
     """
 
@@ -48,6 +50,7 @@ class LoadedModel:
     sample_rows: Sequence[Any] = ()
     batch_rows: int = 0
     prepare: Callable[[int], None] = lambda _rows: None
+    check: Check | None = None
 
     def predict(self, data: Any, context: Context | None) -> Any:  # noqa: ANN401 - of the user's choice
         """Return what predict_fn makes of data."""
@@ -92,6 +95,7 @@ def loaded_model(settings: Settings, model_dir: Path, copies: Copies) -> LoadedM
         name=manifest.name if manifest else None,
         version=manifest.version if manifest else None,
         sample_rows=manifest.sample_rows if manifest else (),
+        check=schema_check(settings, model_dir),
     )
 
 

@@ -70,6 +70,7 @@ class Settings:
     batch_strategy: str = "MULTI_RECORD"
     max_concurrent_transforms: int | None = None
     bad_record: str | None = None
+    schema: str = "off"
     run_dir: Path | None = None
     unpickle: bool = False
     trusted_types: tuple[str, ...] = ()
@@ -140,6 +141,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
             d.max_concurrent_transforms, _at_least_one, "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"
         ),
         bad_record=read(d.bad_record, _placeholder, "MODEL_SERVER_BAD_RECORD"),
+        schema=read(d.schema, _one_of("off", "warn", "enforce"), "MODEL_SERVER_SCHEMA"),
         run_dir=read(d.run_dir, _path, RUN_DIR_VARIABLE),
         unpickle=read(d.unpickle, _boolean, "MODEL_SERVER_UNPICKLE"),
         trusted_types=read(d.trusted_types, _types, "MODEL_SERVER_TRUSTED_TYPES"),

@@ -1,0 +1,147 @@
+"""The schema of a model's input: what the training data held, kept in the model version as schema.json."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from byoc_serving.errors import ModelVersionError
+from byoc_serving.versions.manifest import readable
+
+FORMAT = "byoc-input-schema/1"
+SCHEMA_NAME = "schema.json"
+MOST_VALUES = 100  # that a column of text may have to be one of categories
+
+NUMBER, INTEGER, STRING = "number", "integer", "string"
+_ABSENT_TYPES = ("NAType", "NaTType")  # pandas' own
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the input; the words are those of JSON Schema.
+
+    Attributes:
+        name: None where the training data had none.
+        type: number, integer or string.
+        nullable: whether a value was missing.
+        minimum: of numbers; None where there is no finite one.
+        maximum: likewise.
+        enum: what strings there were, sorted; None where they were over MOST_VALUES.
+    """
+
+    name: str | None
+    type: str
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    enum: tuple[str, ...] | None = None
+
+
+def write_schema(model_dir: Path, rows: Any, names: Iterable[str] | None = None, margin: float = 0.0) -> None:  # noqa: ANN401 - a DataFrame has no type here
+    """Write schema.json into a model's folder, from the rows that it was trained with.
+
+    It is a file of the model as any other: write it before the manifest. MODEL_SERVER_SCHEMA says what
+    `serve` does with it.
+
+    Args:
+        model_dir: the folder.
+        rows: an array or list [rows, columns], or a DataFrame; without the label.
+        names: of the columns; a DataFrame has its own.
+        margin: by how much of a column's range a number may lie outside it, at either end.
+
+    Raises:
+        ModelVersionError: they are no table, or have another number of names.
+    """
+    columns = [asdict(column) for column in describe_columns(rows, names, margin)]
+    said = [{key: value for key, value in column.items() if value is not None} for column in columns]
+    text = json.dumps({"format": FORMAT, "columns": said}, indent=1, allow_nan=False)
+    (model_dir / SCHEMA_NAME).write_text(text + "\n", encoding="utf-8")
+
+
+def describe_columns(rows: Any, names: Iterable[str] | None = None, margin: float = 0.0) -> list[Column]:  # noqa: ANN401
+    """Return the columns of training data (arguments and errors as write_schema)."""
+    if hasattr(rows, "iloc"):
+        names = [str(name) for name in rows.columns] if names is None else list(names)
+        values = [rows.iloc[:, place].to_numpy() for place in range(rows.shape[1])]
+    else:
+        table = rows if isinstance(rows, np.ndarray) else np.array(rows, dtype=object)
+        if table.ndim != 2:
+            raise ModelVersionError(
+                f"The schema's rows have the shape {list(table.shape)}. Give a table, [rows, columns]."
+            )
+        values = list(table.T)
+    named = [None] * len(values) if names is None else [str(name) for name in names]
+    if not values or not len(values[0]) or len(named) != len(values):
+        raise ModelVersionError(
+            f"The schema has {len(values)} columns and {len(named)} names. Give at least one row, and a name "
+            "for each column or none."
+        )
+    return [_column(name, column, margin) for name, column in zip(named, values, strict=True)]
+
+
+def read_schema(model_dir: Path) -> tuple[Column, ...] | None:
+    """Return the columns that schema.json of a model's folder tells of; None where there is none of ours.
+
+    Raises:
+        ModelVersionError: it cannot be read, or is not what its format says.
+    """
+    path = model_dir / SCHEMA_NAME
+    with readable(path):
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+    if FORMAT.encode() not in content:
+        return None
+    try:
+        return tuple(_column_from(column) for column in json.loads(content)["columns"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ModelVersionError(
+            f"Bad schema: {path}: {type(error).__name__}: {error}. Train again: write_schema writes it."
+        ) from None
+
+
+def _column(name: str | None, values: NDArray[Any], margin: float) -> Column:
+    if values.dtype.kind in "biuf":
+        return _of_numbers(name, values, INTEGER if values.dtype.kind != "f" else NUMBER, margin)
+    present = [value for value in values.tolist() if not _is_missing(value)]
+    nullable = len(present) < len(values)
+    if present and all(isinstance(value, int | float) for value in present):
+        kind = INTEGER if not nullable and all(isinstance(value, int) for value in present) else NUMBER
+        floats = np.array([*present, math.nan] if nullable else present, dtype=float)
+        return _of_numbers(name, floats, kind, margin)
+    texts = sorted({str(value) for value in present})
+    return Column(name, STRING, nullable, enum=tuple(texts) if 0 < len(texts) <= MOST_VALUES else None)
+
+
+def _of_numbers(name: str | None, values: NDArray[Any], kind: str, margin: float) -> Column:
+    lowest, highest = float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
+    beyond = (highest - lowest) * margin if margin else 0.0
+    low, high = lowest - beyond, highest + beyond
+    if kind == INTEGER:
+        low, high = math.floor(low), math.ceil(high)
+    return Column(name, kind, bool(np.isnan(values).any()), _finite(low), _finite(high))
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _is_missing(value: Any) -> bool:  # noqa: ANN401 - a cell
+    return value is None or type(value).__name__ in _ABSENT_TYPES or bool(value != value)  # noqa: PLR0124
+
+
+def _column_from(said: Mapping[str, Any]) -> Column:
+    enum: Sequence[str] | None = said.get("enum")
+    column = Column(**{**said, "enum": None if enum is None else tuple(map(str, enum))})
+    if column.type not in (NUMBER, INTEGER, STRING):
+        raise ValueError(f"{column.type!r} is no type of a column")
+    for bound in (column.minimum, column.maximum):
+        if bound is not None:
+            float(bound)
+    return column
