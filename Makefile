@@ -6,7 +6,7 @@ SERVING := container/custom_algorithm/byoc_serving/requirements
 APPS := container/custom_algorithm/apps/requirements
 NEEDS := -c constraints.txt -r $(SERVING).txt -r $(APPS).txt
 # A comma in a call would end its argument.
-DEMO := .[cli,local,sdk]
+DEMO := .[cli,debug,local,sdk]
 DESCRIBED := pyproject.toml constraints.txt $(SERVING).txt $(APPS).txt
 
 .PHONY: help demo test test-check test-docker test-sdk bench bench-children bench-local lint lock clean

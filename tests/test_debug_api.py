@@ -1,6 +1,7 @@
 import contextlib
 import http.client
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -86,6 +87,17 @@ def test_an_edit_of_any_file_in_apps_starts_again_a_new_one_too(debug_server):
     server.answers(["one"])
     (server.program / "apps" / "data" / "word.txt").write_text("two")
     server.answers(["two"])
+
+
+def test_swagger_ui_is_shown_from_this_machine_alone(debug_server):
+    server = debug_server(ANSWERS.format(["up"]))
+    server.answers(["up"])
+    page = server.caller.request("GET", "/docs/").body.decode()
+    assert "//" not in page.replace("<!doctype", "")
+    for name in re.findall(r'(?:href|src)="([^"]+)"', page):
+        assert server.caller.request("GET", f"/docs/{name}").status == 200
+    assert server.caller.request("GET", "/docs/../openapi.json").status in (200, 404)
+    assert server.caller.request("GET", "/docs/no.js").status == 404
 
 
 def test_code_that_ends_the_interpreter_does_not_end_the_debug_server(debug_server):

@@ -57,7 +57,7 @@ def test_what_takes_so_long_is_said_in_a_line_a_phase(checkout):
     made = make(checkout, ".venv/.demo")
     assert made.returncode == 0, made.stderr
     assert made.stdout.splitlines() == ["creating .venv", "installing into .venv: this can take minutes"]
-    assert any(call.endswith("-e .[cli,local,sdk]") for call in calls(checkout)), calls(checkout)
+    assert any(call.endswith("-e .[cli,debug,local,sdk]") for call in calls(checkout)), calls(checkout)
     assert [call.split()[:4] for call in calls(checkout) if call != "end"] == [
         ["begin", "venv", "-q", "--python"],
         ["begin", "pip", "install", "-q"],

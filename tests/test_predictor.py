@@ -422,6 +422,15 @@ def test_unasked_a_bad_record_fails_its_request(predictor, tmp_path):
         assert caller.invoke("1,2\n-3,4\n", "text/csv", "text/csv").status == 500
 
 
+def test_everything_that_is_served_is_described_as_openapi(strict):
+    made = strict.request("GET", "/openapi.json").json
+    assert made["openapi"] == "3.1.0"
+    assert {"/ping", "/invocations", "/execution-parameters", "/openapi.json"} <= set(made["paths"])
+    for path, operations in made["paths"].items():
+        for method in operations:
+            assert strict.request(method.upper(), path).status != 404
+
+
 @pytest.mark.parametrize("schema", ["off", "warn", "enforce"])
 def test_the_schema_of_the_version_is_kept_as_the_setting_says(predictor, tmp_path, schema, caplog):
     (tmp_path / "ml" / "model").mkdir(parents=True)

@@ -12,9 +12,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 
 try:
+    import flask
     from werkzeug.serving import make_server
 except ModuleNotFoundError as error:
     sys.exit(f"debug_api.py: {error}. Run `. .venv/bin/activate` first; `make demo` makes that environment.")
@@ -133,11 +135,42 @@ def _serve(settings: Settings, model_dir: Path, handle: int, lifeline: int) -> i
     threading.Thread(target=_end_with, args=[lifeline], name="lifeline", daemon=True).start()
     _warn_of_pandas(settings)
     app = create_app(settings, model_dir)
+    add_swagger_ui(app)
     loading = [app.extensions["invocations"]]
     threading.Thread(target=_load, args=loading, name="loading", daemon=True).start()
     # No interactive debugger: it would show tracebacks to the caller, and run what the caller types.
     make_server(HOST, 0, app, threaded=True, fd=handle).serve_forever()
     return 0
+
+
+def add_swagger_ui(app: flask.Flask) -> None:
+    """Serve Swagger UI at /docs from the files of the package flask-swagger-ui, where it is installed.
+
+    It is on laptops only; the image's requirements do not have it.
+    """
+    found = importlib.util.find_spec("flask_swagger_ui")
+
+    @app.get("/docs/", defaults={"name": "index.html"})
+    @app.get("/docs/<name>")
+    def show(name: str) -> flask.Response:
+        """Show this page."""
+        if found is None or not found.submodule_search_locations:
+            return flask.Response(_NO_SWAGGER_UI, HTTPStatus.NOT_FOUND, mimetype="text/plain")
+        if name == "index.html":
+            return flask.Response(_SWAGGER_UI, mimetype="text/html")
+        return flask.send_from_directory(Path(found.submodule_search_locations[0], "dist"), name)
+
+
+_NO_SWAGGER_UI = (
+    "Swagger UI is not installed: pip install flask-swagger-ui, then start the debug server again.\n"
+)
+_SWAGGER_UI = """<!doctype html>
+<meta charset="utf-8"><title>/invocations</title>
+<link rel="stylesheet" href="swagger-ui.css">
+<div id="page"></div>
+<script src="swagger-ui-bundle.js"></script>
+<script>SwaggerUIBundle({url: "../openapi.json", dom_id: "#page"})</script>
+"""
 
 
 def _with_its_request(record: logging.LogRecord) -> bool:

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import logging
 import os
+import re
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -16,7 +17,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntity
 from byoc_serving.call_log import log_call
 from byoc_serving.calls import Call, Request, Response, error_response, refusal, request_id_of
 from byoc_serving.copies import Copies
-from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
+from byoc_serving.errors import MethodNotAllowedError, ModelVersionError, NotFoundError, PayloadTooLargeError
 from byoc_serving.invocation import Invocations
 from byoc_serving.logs import log_to_stdout
 from byoc_serving.memory import Memory
@@ -26,11 +27,14 @@ from byoc_serving.metrics.families import Family, Standing, families
 from byoc_serving.metrics.page import CONTENT_TYPE, page
 from byoc_serving.models.api import answered, called_model, invoked
 from byoc_serving.models.models import Models
+from byoc_serving.openapi import Route, Served, document
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
 from byoc_serving.supervision.cores import available_cores
 from byoc_serving.supervision.memory import available_memory
 from byoc_serving.supervision.standing import families_of, memory_of
 from byoc_serving.transform_job import execution_parameters
+from byoc_serving.versions.manifest import read_manifest
+from byoc_serving.versions.schema import read_schema
 from byoc_serving.warming import warm_up
 
 _UNREAD_AT_MOST = 256 * MEGABYTE
@@ -67,12 +71,9 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
         _serve_many(app, served)
     else:
         _serve_one(app, invocations, settings)
+    _add_descriptions(app, settings, served)
     if settings.metrics == "emf" and not settings.run_dir:
         report_calls(served, lambda: _families(settings, served), settings.metrics_namespace)
-
-    @app.get("/metrics")
-    def metrics() -> flask.Response:
-        return app.response_class(page(_families(settings, served)), content_type=CONTENT_TYPE)
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> flask.Response:
@@ -86,6 +87,7 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
 def _serve_one(app: flask.Flask, invocations: Invocations, settings: Settings) -> None:
     @app.route("/ping", methods=["GET", "POST"])
     def ping() -> flask.Response:
+        """Say whether requests are answered."""
         invocations.loading.start()
         state, reason = invocations.loading.state, invocations.loading.reason
         if state == "ready":
@@ -96,10 +98,12 @@ def _serve_one(app: flask.Flask, invocations: Invocations, settings: Settings) -
 
     @app.post("/invocations")
     def invoke() -> flask.Response:
+        """Predict."""
         return _sent(invocations.respond(_received(flask.request)))
 
     @app.get("/execution-parameters")
     def tell_transform_job() -> flask.Response:
+        """Say what batch transform may send."""
         return flask.jsonify(execution_parameters(settings, available_cores(), available_memory()))
 
     app.extensions["invoke"] = invoke  # by which byoc_serving.door sees that it is still this one
@@ -111,20 +115,35 @@ def _serve_many(app: flask.Flask, models: Models) -> None:
 
     @app.route("/ping", methods=["GET", "POST"])
     def ping() -> flask.Response:
+        """Say whether requests are answered."""
         return flask.jsonify(status="ready")
 
     @app.route("/models", methods=["GET", "POST"])
     @app.route("/models/<path:_name>", methods=["GET", "DELETE"], merge_slashes=False)
     def manage(_name: str = "") -> flask.Response:
+        """Load, unload or list models."""
         request = flask.request
         return _sent(answered(models, request.method, _target(), request.args, _body(request)))
 
     @app.post("/models/<path:_name>/invoke", merge_slashes=False)
     def invoke(_name: str) -> flask.Response:
+        """Predict by one of the models."""
         name = called_model(_target().encode("latin-1")) or _name
         return _sent(invoked(models, name, _received(flask.request)))
 
     app.extensions["invoke"] = invoke
+
+
+def _add_descriptions(app: flask.Flask, settings: Settings, served: Invocations | Models) -> None:
+    @app.get("/metrics")
+    def metrics() -> flask.Response:
+        """Say how it goes, as Prometheus has it."""
+        return app.response_class(page(_families(settings, served)), content_type=CONTENT_TYPE)
+
+    @app.get("/openapi.json")
+    def describe() -> flask.Response:
+        """Say what is served, as OpenAPI has it."""
+        return flask.jsonify(document(_routes(app), _served(served, settings)))
 
 
 def _target() -> str:
@@ -161,6 +180,32 @@ def _families(settings: Settings, served: Invocations | Models) -> list[Family]:
         meter.table.serve(model.name, model.version)
     standing = Standing(int(is_ready), meter.in_flight, waiting=0, memory={0: memory_of()})
     return families([meter.table], standing)
+
+
+def _routes(app: flask.Flask) -> list[Route]:
+    """Return what an app serves, whoever hung it in; the first line of a view's docstring is its summary."""
+    return [
+        Route(
+            re.sub(r"<(?:\w+:)?_?(\w+)>", r"{\1}", rule.rule),
+            sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}),
+            (app.view_functions[rule.endpoint].__doc__ or rule.endpoint).splitlines()[0],
+            sorted(name.lstrip("_") for name in rule.arguments),
+        )
+        for rule in app.url_map.iter_rules()
+    ]
+
+
+def _served(served: Invocations | Models, settings: Settings) -> Served:
+    """Return what is known of the one model now; a version that cannot be read is /ping's to tell of."""
+    if isinstance(served, Models):
+        return Served()
+    loading = served.loading
+    try:
+        manifest, columns = read_manifest(loading.model_dir), read_schema(loading.model_dir)
+    except ModelVersionError:
+        manifest, columns = None, None
+    algorithm = loading.load().algorithm if loading.state == "ready" else None
+    return Served(manifest, columns, settings.schema == "enforce", algorithm)
 
 
 def _received(request: flask.Request) -> Request:

@@ -105,6 +105,7 @@ class Loading:
     Attributes:
         state: starting, ready or failed, as `serve` has it on /ping; read without waiting.
         reason: why it is not ready, fit to be shown; empty when it is.
+        model_dir: where the model is.
         copies: the models of this process that load when they are first used, and may leave.
     """
 
@@ -122,7 +123,7 @@ class Loading:
         self.state = "starting"
         self.reason = "The model is loading."
         self._settings = settings
-        self._model_dir = model_dir
+        self.model_dir = model_dir
         self._model: LoadedModel | None = None
         self._lock = threading.Lock()
         self._started = threading.Lock()
@@ -159,7 +160,7 @@ class Loading:
         if self.state == "failed":
             raise NotReadyError(self.reason)
         try:
-            model = self._finish(loaded_model(self._settings, self._model_dir, self.copies))
+            model = self._finish(loaded_model(self._settings, self.model_dir, self.copies))
         except ServingError as error:
             self.state, self.reason = "failed", str(error)
             raise

@@ -1,0 +1,226 @@
+"""What is served, as an OpenAPI 3.1 document: from the model version and the tables that serving goes by."""
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from byoc_serving import errors
+from byoc_serving.algorithm import Algorithm
+from byoc_serving.formats.codecs import DECODERS, ENCODERS, encode
+from byoc_serving.formats.negotiation import JSON
+from byoc_serving.formats.plain import UnencodableError
+from byoc_serving.versions.manifest import Manifest
+from byoc_serving.versions.schema import INTEGER, STRING, Column
+
+Json = dict[str, Any]
+
+_OF_TEXT = ("text/", "application/jsonl", "application/x-jsonl", "application/x-ndjson")
+_NOT_OF_INVOCATIONS = (errors.NotFoundError, errors.MethodNotAllowedError)
+_BY_NGINX = {
+    408: "The rest of the request did not arrive in time.",
+    414: "The path is too long.",
+    501: "A version or encoding of HTTP that is not served.",
+    502: "The worker ended before it answered.",
+    504: "No worker answered in time.",
+}
+_ERROR: Json = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+        }
+    },
+}
+_HEALTH: Json = {
+    "type": "object",
+    "required": ["status"],
+    "properties": {"status": {"type": "string"}, "reason": {"type": "string"}},
+}
+_PARAMETERS: Json = {
+    "type": "object",
+    "required": ["MaxConcurrentTransforms", "BatchStrategy", "MaxPayloadInMB"],
+    "properties": {
+        "MaxConcurrentTransforms": {"type": "integer", "minimum": 1},
+        "BatchStrategy": {"enum": ["MULTI_RECORD", "SINGLE_RECORD"]},
+        "MaxPayloadInMB": {"type": "integer", "minimum": 0, "maximum": 100},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """A path that is served, its methods, and one sentence on it."""
+
+    path: str
+    methods: Sequence[str]
+    summary: str
+    parameters: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is known of the model behind the paths; None and False where it is not known, or not so."""
+
+    manifest: Manifest | None = None
+    columns: Sequence[Column] | None = None
+    is_enforced: bool = False
+    algorithm: Algorithm | None = None
+
+
+def document(routes: Iterable[Route], served: Served) -> Json:
+    """Return the document of some routes; those that have no words of their own here, by their summaries."""
+    manifest = served.manifest
+    paths: dict[str, Json] = {}
+    for route in routes:
+        operations = paths.setdefault(route.path, {})
+        for method in route.methods:
+            operation = _operation(route, served)
+            operations[method.lower()] = {"summary": route.summary, **operation}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": manifest.name if manifest else "model",
+            "version": manifest.version if manifest else "unversioned",
+        },
+        "paths": paths,
+        "components": {"schemas": {"Error": _ERROR, "Health": _HEALTH, "ExecutionParameters": _PARAMETERS}},
+    }
+
+
+def _operation(route: Route, served: Served) -> Json:
+    match route.path:
+        case "/invocations":
+            return {"requestBody": _request_body(served), "responses": _responses(served)}
+        case "/ping":
+            health = _content("Health")
+            return {
+                "responses": {
+                    "200": {"description": "Requests are answered.", "content": health},
+                    "503": {"description": "They are not yet, or no more: the reason.", "content": health},
+                }
+            }
+        case "/execution-parameters":
+            told = _content("ExecutionParameters")
+            return {"responses": {"200": {"description": "For batch transform.", "content": told}}}
+    answers = {"responses": {"default": {"description": "As its section of docs/serving.md says."}}}
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in route.parameters
+    ]
+    return {**answers, "parameters": named} if named else answers
+
+
+def _request_body(served: Served) -> Json:
+    algorithm = served.algorithm
+    if algorithm and (algorithm.input_fn or algorithm.transform_fn):
+        return {"description": f"What {algorithm.name} takes.", "required": True, "content": {"*/*": {}}}
+    return {"required": True, "content": {name: _body(name, served) for name in DECODERS}}
+
+
+def _body(media_type: str, served: Served) -> Json:
+    rows = list(served.manifest.sample_rows) if served.manifest else []
+    if media_type == JSON:
+        return {"schema": _json_schema(served), **_example(rows or None)}
+    if media_type.startswith(_OF_TEXT):
+        return {"schema": {"type": "string"}, **_example(_text(rows, media_type))}
+    return {}
+
+
+def _text(rows: Sequence[object], media_type: str) -> str | None:
+    try:
+        return encode(rows, media_type).decode() if rows and media_type in ENCODERS else None
+    except UnencodableError:
+        return None
+
+
+def _example(value: object) -> Json:
+    return {} if value is None else {"examples": {"sample rows": {"value": value}}}
+
+
+def _json_schema(served: Served) -> Json:
+    """Return the schema of JSON bodies; of any value where the columns are not known."""
+    manifest, columns = served.manifest, served.columns
+    width = len(columns) if columns else manifest.n_features if manifest else None
+    if width is None:
+        return {"description": "A table, as docs/serving.md has it, or any other value."}
+    allows_missing = manifest.allow_nan if manifest else True
+    if columns:
+        cells = [_cell(column, served.is_enforced, allows_missing) for column in columns]
+    else:
+        cells = [_typed("number", allows_missing)] * width
+    row = {"type": "array", "prefixItems": cells, "items": False, "minItems": width, "maxItems": width}
+    tables = [{"type": "array", "items": row, "minItems": 1}]
+    if columns and columns[0].name is not None:
+        named = {str(column.name): cell for column, cell in zip(columns, cells, strict=True)}
+        record = {
+            "type": "object",
+            "properties": named,
+            "required": list(named),
+            "additionalProperties": False,
+        }
+        tables.append({"type": "array", "items": record, "minItems": 1})
+    held = [
+        {
+            "type": "object",
+            "properties": {key: {"anyOf": tables}},
+            "required": [key],
+            "additionalProperties": False,
+        }
+        for key in ("instances", "inputs")
+    ]
+    return {"anyOf": [*tables, *held]}
+
+
+def _cell(column: Column, is_enforced: bool, allows_missing: bool) -> Json:
+    """Return the schema of a column: its bounds bind where they are enforced, else they are told."""
+    bounds: Json = {}
+    if column.minimum is not None:
+        bounds["minimum"] = column.minimum
+    if column.maximum is not None:
+        bounds["maximum"] = column.maximum
+    if column.enum is not None:
+        bounds["enum"] = [*column.enum, None] if column.nullable else list(column.enum)
+    missing = allows_missing and (column.nullable or not is_enforced)
+    kind = column.type if is_enforced or column.type != INTEGER else "number"
+    said: Json = _typed(kind, missing)
+    if column.name is not None:
+        said["title"] = column.name
+    if is_enforced:
+        return {**said, **bounds}
+    told = ", ".join(f"{key} {value}" for key, value in bounds.items())
+    return {**said, "description": f"In the training data: {told or STRING}."}
+
+
+def _typed(kind: str, may_miss: bool) -> Json:
+    return {"type": [kind, "null"] if may_miss else kind}
+
+
+def _responses(served: Served) -> Json:
+    algorithm = served.algorithm
+    anything = algorithm and (algorithm.output_fn or algorithm.transform_fn)
+    good: Json = {"*/*": {}} if anything else {name: {} for name in ENCODERS}
+    refused: dict[int, list[str]] = {500: ["The algorithm failed; its traceback is in the log."]}
+    for kind in vars(errors).values():
+        if (
+            inspect.isclass(kind)
+            and issubclass(kind, errors.RequestError)
+            and kind not in _NOT_OF_INVOCATIONS
+        ):
+            said = (kind.__doc__ or "").splitlines()[0].rpartition(":")[0]
+            refused.setdefault(int(kind.status), []).append(f"{said}.")
+    refused[503] = ["The model is not loaded, or too many requests wait."]
+    refused.update({status: [said] for status, said in _BY_NGINX.items()})
+    told = {
+        str(status): {"description": " ".join(refused[status]), "content": _content("Error")}
+        for status in sorted(refused)
+    }
+    return {str(int(HTTPStatus.OK)): {"description": "The predictions.", "content": good}, **told}
+
+
+def _content(name: str) -> Mapping[str, object]:
+    return {JSON: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
