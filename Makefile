@@ -9,7 +9,7 @@ NEEDS := -c constraints.txt -r $(SERVING).txt -r $(APPS).txt
 DEMO := .[cli,debug,local,sdk]
 DESCRIBED := pyproject.toml constraints.txt $(SERVING).txt $(APPS).txt
 
-.PHONY: help demo test test-check test-docker test-sdk bench bench-children bench-local lint lock clean
+.PHONY: help demo test test-check test-docker test-sdk bench bench-children bench-local fuzz soak lint lock clean
 # Two targets that run at once would install into one environment.
 .NOTPARALLEL:
 
@@ -36,6 +36,12 @@ bench: $(VENV)/.dev  ## How fast we serve, beside other servers; ARGS=--short ta
 
 bench-children: $(VENV)/.dev  ## What a parent and its children gain or lose against one model.
 	$(BIN)/python bench/children.py $(ARGS)
+
+fuzz: $(VENV)/.dev  ## Broken HTTP, and requests made from our OpenAPI document, through both doors: 5 minutes.
+	$(BIN)/python -m fuzz $(ARGS)
+
+soak: $(VENV)/.dev  ## 10 minutes at 70 % of capacity with a worker killed every 20 s; ARGS=--short: 1 minute.
+	$(BIN)/python bench/soak.py $(ARGS)
 
 bench-local: $(VENV)/.dev  ## What the hop through the local SageMaker costs, and how fast its S3 is.
 	$(BIN)/python bench/local.py

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.contest.errors import BenchError
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
+PACED = Path(__file__).with_name("paced.lua")
 _LATE_S = 30.0  # beyond the run itself; wrk waits 2 s for a late answer
 
 
@@ -46,14 +47,19 @@ class Load:
     failures: int
 
 
-def load(shot: Shot, connections: int, seconds: int) -> Load:
+def load(shot: Shot, connections: int, seconds: int, pace: float | None = None) -> Load:
     """Post over so many connections, by one thread of wrk, for so many seconds.
+
+    Args:
+        pace: requests a second, where it is not to be as many as come back.
 
     Raises:
         BenchError: wrk is not installed, or does not work.
     """
     variables = {
         "BODY": str(shot.body),
+        "BASE": str(SCRIPT),
+        "PACE": str(pace),
         "HEADERS": "".join(
             f"{name}: {value}\n"
             for name, value in {"Content-Type": shot.content_type, **shot.headers}.items()
@@ -62,7 +68,7 @@ def load(shot: Shot, connections: int, seconds: int) -> Load:
     command = [wrk(), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s"]
     try:
         done = subprocess.run(
-            [*command, "-s", str(SCRIPT), shot.url],
+            [*command, "-s", str(PACED if pace else SCRIPT), shot.url],
             env={**os.environ, **variables},
             capture_output=True,
             text=True,

@@ -20,13 +20,16 @@ MIXED = (Column("age", "integer", False, 18, 99), Column("colour", "string", Tru
         np.array([[True, False]]),
         np.array([[0.1, 5.0]], dtype="f4"),
         pd.DataFrame({"b": [1.0], "a": [0.5]}),
-        np.zeros((3, 2, 2)),
-        ["some", "texts"],
-        {"input": 9},
     ],
 )
-def test_what_is_within_the_schema_or_no_table_passes(data):
+def test_what_is_within_the_schema_passes(data):
     Conformity(NUMBERS).enforce(data)
+
+
+@pytest.mark.parametrize("data", [np.zeros((3, 2, 2)), ["some", "texts"], {"input": 9}, "text", None])
+def test_what_is_no_table_is_refused(data):
+    with pytest.raises(BadRequestError, match="is no table"):
+        Conformity(NUMBERS).enforce(data)
 
 
 @pytest.mark.parametrize(

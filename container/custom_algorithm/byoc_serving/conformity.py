@@ -42,7 +42,7 @@ def schema_check(settings: Settings, model_dir: Path) -> Check | None:
 
 
 class Conformity:
-    """Holds tables against the columns of a schema; everything else passes."""
+    """Holds data against the columns of a schema."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
@@ -62,13 +62,13 @@ class Conformity:
             log.warning(str(error), extra={"request_id": request_id})
 
     def enforce(self, data: Any, _request_id: str = "") -> None:  # noqa: ANN401 - whatever a body stands for
-        """Refuse a table, an array [rows, columns] or a DataFrame, with a value outside the schema.
+        """Refuse what is no array [rows, columns] or DataFrame, or has a value outside the schema.
 
         Raises:
-            BadRequestError: it has one; the error names its row and column, from 1.
+            BadRequestError: it is, or has; the error names the value's row and column, from 1.
         """
         if getattr(data, "ndim", 0) != 2:
-            return
+            raise BadRequestError("The body is no table. Send rows of values, each with all columns.")
         if hasattr(data, "iloc"):
             data = self._in_order(data)
         check_width(data.shape[1], len(self._columns))

@@ -102,6 +102,9 @@ def head_of(data: bytes) -> Head | None:
         return None
     except ValueError as error:  # what all of the parser's errors are
         raise BadHeadError(_status(error), f"{error}.") from None
+    if data.find(b"\n ", 0, parsed.consumed) >= 0 or data.find(b"\n\t", 0, parsed.consumed) >= 0:
+        # RFC 9112, 5.2: a proxy may read such a line as a part of the one before, the parser does not.
+        raise BadHeadError(400, "A header goes on in a second line.")
     version = parsed.minor_version
     closes = parsed.connection_close == 1 or (version == 0 and parsed.connection_close != 0)
     return Head(
@@ -122,6 +125,8 @@ def _length(parsed: HttpRequest) -> int | None:
         if coding is None or coding.strip().lower() != b"chunked":
             raise BadHeadError(501, "A Transfer-Encoding other than chunked is not read.")
         return None
+    if parsed.get_header(b"transfer-encoding") is not None:
+        raise BadHeadError(501, "A Transfer-Encoding other than chunked is not read.")
     length = parsed.content_length
     if length <= 0:
         return 0

@@ -42,7 +42,9 @@ def fill(template: str, words: Mapping[str, str]) -> str:
 def _words(settings: Settings, run_dir: Path, cores: float, workers: int) -> dict[str, str]:
     sockets = [worker_socket(run_dir, number) for number in range(workers)]
     return {
-        "workers": "\n        ".join(f"server unix:{socket} max_fails=0;" for socket in sockets),
+        "workers": "\n        ".join(
+            f"server unix:{socket} max_fails=1 fail_timeout=1s;" for socket in sockets
+        ),
         "run_dir": str(run_dir),
         "processes": str(max(1, int(cores) // 4)),
         "listen": f"{settings.host}:{settings.port}",

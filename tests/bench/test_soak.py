@@ -1,0 +1,50 @@
+"""soak: only what killed workers held may fail, and memory and the log stay as they were."""
+
+import shutil
+
+import pytest
+
+from bench.contest.wrk import Load, Shot, load
+from bench.soak import MOST_COMPLAINTS, Watched, faults_in, growth_in
+from byoc_serving.settings import Settings
+from flask_server import ECHO, apps_with, fast_serving, own_imports
+from predictor import create_app
+
+LOST = "[error] 1#1: *5 recv() failed (104) while reading response header from upstream, client: 127.0.0.1"
+REFUSED = "[error] 1#1: *5 connect() failed (111) while connecting to upstream, client: 127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("failures", "kills", "log", "fault"),
+    [
+        (0, 3, [], None),
+        (2, 1, [LOST, LOST, REFUSED], None),
+        (3, 1, [LOST, LOST], "3 requests failed, and the killed workers held 2"),
+        (17, 1, [LOST] * 17, "17 requests failed, and the killed workers held 16"),
+        (0, 1, [REFUSED] * (MOST_COMPLAINTS + 1), "nginx complained"),
+    ],
+)
+def test_a_failure_that_no_killed_worker_explains_falls_short(failures, kills, log, fault):
+    found = faults_in(Load(100.0, 1.0, 2.0, failures), Watched([100.0] * 8, kills), log)
+    assert [fault in one for one in found] == [True] if fault else found == []
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "grew"),
+    [([], False), ([100], False), ([200, 300, 100, 200, 210], False), ([200] * 20 + [300] * 20, True)],
+)
+def test_memory_that_grew_and_stayed_falls_short(memory_mb, grew):
+    assert (growth_in(memory_mb) is not None) == grew
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+def test_a_pace_is_kept(tmp_path):
+    body = tmp_path / "body"
+    body.write_bytes(b"[[1]]")
+    with own_imports():
+        app = create_app(Settings(base_dir=tmp_path, apps_dir=apps_with(tmp_path, ECHO)))
+        with fast_serving(app) as caller:
+            url = f"http://127.0.0.1:{caller.port}/invocations"
+            outcome = load(Shot(url, body, "application/json"), 4, 1, pace=40)
+    assert outcome.failures == 0
+    assert 20 <= outcome.per_second <= 50
