@@ -61,8 +61,8 @@ def _contract(served: Served, asked: argparse.Namespace) -> int:
         "off",
     ]
     command += ["--generation-database", "none", "--phases", "coverage,fuzzing"]
-    environ = {**os.environ, "SCHEMATHESIS_HOOKS": "fuzz.hooks"}
-    done = subprocess.run(command, env=environ, cwd=ROOT, check=False)
+    environ = {**os.environ, "SCHEMATHESIS_HOOKS": "fuzz.hooks", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environ, cwd=served.work, check=False)  # it leaves files where it is
     trouble = served.trouble()
     if trouble:
         print(trouble)
