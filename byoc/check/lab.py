@@ -69,12 +69,15 @@ class Lab:
     _answer: Answer | BrokenCallError | None = None
     _made: dict[Hashable, Any] = field(default_factory=dict)
     _shared: ExitStack = field(default_factory=ExitStack)
+    _kept: Server | None = None
+    _keeping: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> "Lab":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close_server()
+        self._keeping.close()
         remove(self.work)
 
     @property
@@ -278,6 +281,19 @@ class Lab:
             self.ended = f"After calls serve ended by itself, with status {status}{server.tail()}"
         self._shared.close()
 
+    def keep(self, setup: ServeSetup) -> Server:
+        """Return a server that is started without a model, and runs on for other rules: one at a time.
+
+        Raises:
+            NotServingError: it does not become ready.
+        """
+        self._keeping.close()
+        with ExitStack() as starting:
+            server = self._kept = starting.enter_context(self.starting(setup, None))
+            self.wait_until_ready(server)
+            self._keeping = starting.pop_all()
+        return server
+
     @contextmanager
     def serving(self, setup: ServeSetup = ORDINARY) -> Iterator[Server]:
         """Give a server of the rule's own, which is ready; it ends with the block.
@@ -329,8 +345,9 @@ class Lab:
             model: the folder that becomes /opt/ml/model, None for an empty one.
         """
         self.progress("serve starts")
-        if self._server and self._server.container and self._server.container.port == _OWN_PORT:
-            self.close_server()  # this machine has one such port
+        for server, close in ((self._server, self.close_server), (self._kept, self._keeping.close)):
+            if server and server.container and server.container.port == _OWN_PORT:
+                close()  # this machine has one such port
         eased = replace(
             setup,
             writable_model=setup.writable_model or self._ease.writable_model,

@@ -58,7 +58,6 @@ class ServeSetup:
         large_shm: whether /dev/shm is larger than on SageMaker.
         confinement: what else it is to do without.
         port: where it is to be reached in its own network, instead of 8080.
-        models: of /opt/ml/models, by their names: each becomes the folder `model` in that of its name.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +65,6 @@ class ServeSetup:
     large_shm: bool = False
     confinement: Confinement = UNCONFINED
     port: int | None = None
-    models: Mapping[str, Path] = field(default_factory=dict)
 
 
 ORDINARY = ServeSetup()
@@ -113,8 +111,6 @@ def serving(
     """
     place.root.mkdir(parents=True)
     _lay_out_model(model, place, setup.writable_model)
-    for name, folder in setup.models.items():
-        shutil.copytree(folder, place.opt_ml / "models" / name / "model", symlinks=True, copy_function=_link)
     spec = _spec("serve", question, image, place)
     spec = replace(
         spec,
@@ -131,6 +127,19 @@ def serving(
         yield server
     finally:
         server.stop(_ABANDONED_GRACE_S)
+
+
+def lay_out_named_model(folder: Path, server: Server, name: str) -> None:
+    """Give a server that was started here a model at /opt/ml/models/NAME/model. Safe to repeat.
+
+    Raises:
+        CannotTestError: its /opt/ml is not its own.
+    """
+    if server.running.mode == "re-rooted" or server.model is None:
+        raise CannotTestError("It has no /opt/ml/models of its own here: that takes root, bwrap or Docker.")
+    target = server.model.parent / "models" / name / "model"
+    if not target.exists():
+        shutil.copytree(folder, target, symlinks=True, copy_function=_link)
 
 
 def confines(image: Image) -> bool:

@@ -3,9 +3,8 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from byoc.check import sources
@@ -13,7 +12,7 @@ from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.load import at_once
 from byoc.check.rule import Part, Rule
-from byoc.check.runs import ServeSetup
+from byoc.check.runs import ServeSetup, lay_out_named_model
 from byoc.check.serving import Server
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
 from byoc.check.waiting import NotServingError
@@ -22,7 +21,8 @@ _ENVIRONMENT = {"SAGEMAKER_MULTI_MODEL": "true"}
 _STARTS, _LOAD = "multi-model-starts", "multi-model-load"
 _NO_LOAD = f"No model can be loaded: see {_LOAD}."
 _NAME = "byoc-check"
-_UNKNOWN = "byoc-check-unknown"
+_UNKNOWN = f"{_NAME}-unknown"
+_GARBAGE_NAME, _GOOD_NAME = f"{_NAME}-garbage", f"{_NAME}-good"
 _LOAD_S = 360.0  # what SageMaker waits for a model to be loaded
 _MANY = 20
 _MANY_S = 60.0  # after which no further one is loaded
@@ -34,14 +34,26 @@ _OK, _NOT_FOUND, _CONFLICT, _FULL = 200, 404, 409, 507
 
 @dataclass(frozen=True)
 class Models:
-    """The API of one server, by what it does."""
+    """The API of one server, by what it does.
+
+    Attributes:
+        loaded: which models it has answered 200 for, and which have not been unloaded since.
+    """
 
     server: Server
+    loaded: set[str] = field(default_factory=set)
+
+    def lay_out(self, name: str, folder: Path) -> None:
+        """Put a model where SageMaker would, as the container runs."""
+        lay_out_named_model(folder, self.server, name)
 
     def load(self, name: str) -> Answer:
         """POST /models."""
         asked = {"model_name": name, "url": f"/opt/ml/models/{name}/model"}
-        return self.server.ask("POST", "/models", json.dumps(asked).encode(), _JSON, _LOAD_S)
+        answer = self.server.ask("POST", "/models", json.dumps(asked).encode(), _JSON, _LOAD_S)
+        if answer.status == _OK:
+            self.loaded.add(name)
+        return answer
 
     def listed(self) -> Answer:
         """GET /models."""
@@ -53,6 +65,7 @@ class Models:
 
     def unload(self, name: str) -> Answer:
         """DELETE /models/NAME."""
+        self.loaded.discard(name)
         return self.server.ask("DELETE", f"/models/{name}")
 
     def invoke(self, lab: Lab, name: str) -> Answer:
@@ -62,12 +75,39 @@ class Models:
         return self.server.ask("POST", f"/models/{name}/invoke", sample.body, headers)
 
 
+class Shared:
+    """The server that these rules share: started when the first one asks, again when it has died."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._models: Models | None = None
+        self._never: NotServingError | None = None
+
+    def models(self) -> Models:
+        """Return its API.
+
+        Raises:
+            NotServingError: it does not become ready.
+        """
+        if self._never is not None:
+            raise self._never
+        if self._models is None or not self._models.server.is_alive():
+            try:
+                self._models = Models(self._lab.keep(ServeSetup(environment=_ENVIRONMENT)))
+            except NotServingError as error:
+                self._never = error
+                raise
+        return self._models
+
+
 def starts(lab: Lab) -> Verdict:
     """Whether it becomes ready with no model at all."""
-    started = lab.once(_start)
-    if isinstance(started, NotServingError):
-        return failed(f"With SAGEMAKER_MULTI_MODEL=true and no model: {started}")
-    return passed(f"Without a model /ping answered 200 after {started:.1f} s.")
+    shared = _shared(lab)
+    try:
+        server = shared.models().server
+    except NotServingError as error:
+        return failed(f"With SAGEMAKER_MULTI_MODEL=true and no model: {error}")
+    return passed(f"Without a model /ping answered 200 after {server.ready_s:.1f} s.")
 
 
 def load(lab: Lab) -> Verdict:
@@ -84,8 +124,8 @@ def load(lab: Lab) -> Verdict:
 
 def listing(lab: Lab) -> Verdict:
     """Asks for the models, for one, and for one that there is not."""
-    with _loaded(lab) as models:
-        everybody, one, unknown = models.listed(), models.described(_NAME), models.described(_UNKNOWN)
+    models = _loaded(lab)
+    everybody, one, unknown = models.listed(), models.described(_NAME), models.described(_UNKNOWN)
     if everybody.status != _OK or not _names(everybody, _NAME):
         return failed(f"With a model loaded, GET /models is answered {everybody}.")
     if one.status != _OK:
@@ -98,8 +138,8 @@ def listing(lab: Lab) -> Verdict:
 def invoke(lab: Lab) -> Verdict:
     """Calls a model, and one that is not loaded."""
     _ = lab.sample
-    with _loaded(lab) as models:
-        answer, unknown = models.invoke(lab, _NAME), models.invoke(lab, _UNKNOWN)
+    models = _loaded(lab)
+    answer, unknown = models.invoke(lab, _NAME), models.invoke(lab, _UNKNOWN)
     if not answer.is_good:
         return failed(f"POST /models/NAME/invoke with the sample request is answered {answer}.")
     if unknown.status != _NOT_FOUND:
@@ -109,9 +149,9 @@ def invoke(lab: Lab) -> Verdict:
 
 def unload(lab: Lab) -> Verdict:
     """Unloads a model, asks for it, and loads it once more."""
-    with _loaded(lab) as models:
-        first, again, after = models.unload(_NAME), models.unload(_NAME), models.described(_NAME)
-        anew = models.load(_NAME)
+    models = _loaded(lab)
+    first, again, after = models.unload(_NAME), models.unload(_NAME), models.described(_NAME)
+    anew = models.load(_NAME)
     if first.status != _OK:
         return failed(f"DELETE /models/NAME is answered {first}.")
     if again.status != _NOT_FOUND:
@@ -127,33 +167,34 @@ def unload(lab: Lab) -> Verdict:
 
 def bad(lab: Lab) -> Verdict:
     """Loads a model whose files hold garbage, and then a good one."""
-    _loads(lab)
-    garbage = _spoilt(lab)
-    with _serving(lab, [_NAME], {"garbage": garbage}) as models:
-        try:
-            answer = models.load("garbage")
-        except BrokenCallError as error:
-            return failed(f"A model that is garbage: {error}{models.server.tail()}")
-        if not models.server.is_alive():
-            return failed(f"After a model that is garbage it does not answer /ping{models.server.tail()}")
-        if (good := models.load(_NAME)).status != _OK:
-            return failed(f"After a model that is garbage, POST /models for a good one is answered {good}.")
-        if answer.is_good:
-            return _taken(lab, models)
+    models = _loading(lab)
+    models.lay_out(_GARBAGE_NAME, _spoilt(lab))
+    models.lay_out(_GOOD_NAME, _model(lab))
+    try:
+        answer = models.load(_GARBAGE_NAME)
+    except BrokenCallError as error:
+        return failed(f"A model that is garbage: {error}{models.server.tail()}")
+    if not models.server.is_alive():
+        return failed(f"After a model that is garbage it does not answer /ping{models.server.tail()}")
+    if (good := models.load(_GOOD_NAME)).status != _OK:
+        return failed(f"After a model that is garbage, POST /models for a good one is answered {good}.")
+    if answer.is_good:
+        return _taken(lab, models)
     return passed(f"POST /models for a model that is garbage is answered {answer.status}.")
 
 
 def many(lab: Lab) -> Verdict:
     """Loads many models, and one from several callers at once."""
-    _loads(lab)
-    names = [f"{_NAME}-{number}" for number in range(_MANY)]
-    with _serving(lab, [_NAME, *names]) as models:
-        loads = [answer.status for answer in at_once(lambda: models.load(_NAME), _AT_ONCE)]
-        if _OK not in loads:
-            raise CannotTestError(_NO_LOAD, _LOAD)
-        give_up = time.monotonic() + _MANY_S
-        answers = [models.load(name) for name in names if time.monotonic() < give_up]
-        is_alive = models.server.is_alive()
+    models = _loading(lab)
+    names = [f"{_NAME}-{number}" for number in range(_MANY + 1)]
+    for name in names:
+        models.lay_out(name, _model(lab))
+    loads = [answer.status for answer in at_once(lambda: models.load(names[0]), _AT_ONCE)]
+    if _OK not in loads:
+        raise CannotTestError(_NO_LOAD, _LOAD)
+    give_up = time.monotonic() + _MANY_S
+    answers = [models.load(name) for name in names[1:] if time.monotonic() < give_up]
+    is_alive = models.server.is_alive()
     taken = sum(answer.status == _OK for answer in answers)
     odd = [answer for answer in answers if answer.status not in (_OK, _FULL)]
     if odd:
@@ -171,72 +212,55 @@ def many(lab: Lab) -> Verdict:
     )
 
 
-@contextmanager
-def _serving(lab: Lab, names: Sequence[str], others: dict[str, Path] | None = None) -> Iterator[Models]:
-    """Give a server with none of its models loaded: copies of the lab's, by the names given, and others.
+def _shared(lab: Lab) -> Shared:
+    """Return the server that these rules share (NotServingError: one has been waited for in vain)."""
+    if lab.never is not None and not lab.never.ended:
+        raise lab.never
+    return lab.once(Shared)
 
-    Raises:
-        CannotTestError: there is no model, or it does not start, or cannot have models of its own here.
-    """
-    if isinstance(lab.once(_start), NotServingError):
-        raise CannotTestError(f"It does not start without a model: see {_STARTS}.", _STARTS)
+
+def _models(lab: Lab) -> Models:
+    """Return the shared server's API (CannotTestError: there is no server)."""
+    shared = _shared(lab)
+    try:
+        return shared.models()
+    except NotServingError as error:
+        raise CannotTestError(f"It does not start without a model: see {_STARTS}.", _STARTS) from error
+
+
+def _model(lab: Lab) -> Path:
     if lab.model is None:
         raise CannotTestError("Give a model that it loads: --model DIR, or a train that makes one.")
-    models = {**dict.fromkeys(names, lab.model), **(others or {})}
-    with lab.starting(ServeSetup(environment=_ENVIRONMENT, models=models), None) as server:
-        if server.running.mode == "re-rooted":
-            raise CannotTestError(
-                "It has no /opt/ml/models of its own here: that takes root, bwrap or Docker."
-            )
-        lab.wait_until_ready(server)
-        yield Models(server)
+    return lab.model
 
 
-@contextmanager
-def _loaded(lab: Lab) -> Iterator[Models]:
-    """Give a server with one model loaded."""
-    _loads(lab)
-    with _serving(lab, [_NAME]) as models:
+def _loading(lab: Lab) -> Models:
+    """Return the shared server's API, where models can be loaded (CannotTestError: they cannot)."""
+    if lab.once(_load_twice)[1] is None:
+        raise CannotTestError(_NO_LOAD, _LOAD)
+    return _models(lab)
+
+
+def _loaded(lab: Lab) -> Models:
+    """Return the same with one model loaded."""
+    models = _loading(lab)
+    if _NAME not in models.loaded:
+        models.lay_out(_NAME, _model(lab))
         answer = models.load(_NAME)
         if answer.status != _OK:
             raise CannotTestError(f"No model can be loaded: POST /models is answered {answer}.")
-        yield models
-
-
-def _start(lab: Lab) -> float | NotServingError:
-    """Start it with no model at all; return the seconds until it was ready, or why it was not.
-
-    Raises:
-        NotServingError: it has been waited for in vain before.
-    """
-    if lab.never is not None and not lab.never.ended:
-        raise lab.never
-    try:
-        with lab.starting(ServeSetup(environment=_ENVIRONMENT), None) as server:
-            lab.wait_until_ready(server)
-    except NotServingError as error:
-        return error
-    return server.ready_s
+    return models
 
 
 def _load_twice(lab: Lab) -> tuple[Answer | BrokenCallError, Answer | None]:
     """Load a model, and the same once more where that went well."""
-    with _serving(lab, [_NAME]) as models:
-        try:
-            first = models.load(_NAME)
-        except BrokenCallError as error:
-            return error, None
-        return first, models.load(_NAME) if first.status == _OK else None
-
-
-def _loads(lab: Lab) -> None:
-    """Return where models can be loaded.
-
-    Raises:
-        CannotTestError: they cannot.
-    """
-    if lab.once(_load_twice)[1] is None:
-        raise CannotTestError(_NO_LOAD, _LOAD)
+    models = _models(lab)
+    models.lay_out(_NAME, _model(lab))
+    try:
+        first = models.load(_NAME)
+    except BrokenCallError as error:
+        return error, None
+    return first, models.load(_NAME) if first.status == _OK else None
 
 
 def _spoilt(lab: Lab) -> Path:
@@ -254,7 +278,7 @@ def _spoilt(lab: Lab) -> Path:
 
 def _taken(lab: Lab, models: Models) -> Verdict:
     """Judge a server that has loaded garbage: perhaps it needs none of those files."""
-    answer = models.invoke(lab, "garbage")
+    answer = models.invoke(lab, _GARBAGE_NAME)
     if answer.is_good:
         return passed("It answers whatever the files of a model hold.")
     return warned(f"POST /models for a model that is garbage is answered 200, and a call to it {answer}.")
