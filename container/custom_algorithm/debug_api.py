@@ -136,8 +136,9 @@ def _serve(settings: Settings, model_dir: Path, handle: int, lifeline: int) -> i
     _warn_of_pandas(settings)
     app = create_app(settings, model_dir)
     add_swagger_ui(app)
-    loading = [app.extensions["invocations"]]
-    threading.Thread(target=_load, args=loading, name="loading", daemon=True).start()
+    if not settings.multi_model:  # whose models are loaded by name
+        loading = [app.extensions["invocations"]]
+        threading.Thread(target=_load, args=loading, name="loading", daemon=True).start()
     # No interactive debugger: it would show tracebacks to the caller, and run what the caller types.
     make_server(HOST, 0, app, threaded=True, fd=handle).serve_forever()
     return 0

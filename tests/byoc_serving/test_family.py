@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 
+from byoc_serving.model_version import write_schema
 from byoc_serving.settings import Settings
 from flask_server import DOORS, apps_with, own_imports
 from predictor import create_app
@@ -85,6 +87,19 @@ def test_a_child_that_fails_fails_the_request_and_is_named(family):
     assert (got.status, "The child model 'c' failed, for row 1" in got.error["message"]) == (500, True)
     assert "'c' failed, for all rows" in family.invoke("[[2, 1]]").error["message"]
     assert family.invoke("[[1, 1]]").json == [21.0]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_one_schema_binds_the_rows_of_all_children_and_what_fails_gets_the_placeholder(tmp_path, door):
+    write_schema(write_version(tmp_path / "ml" / "model"), np.array([[0.0, -9.0], [8.0, 9.0]]))
+    settings = Settings(
+        base_dir=tmp_path / "ml", apps_dir=apps_with(tmp_path, SCRIPT), schema="enforce", bad_record="BAD"
+    )
+    with own_imports(), DOORS[door](create_app(settings)) as caller:
+        # In order: answered, outside the schema, no such child, a child that does not load, answered.
+        got = caller.invoke("0,1\n1,10\n7,1\n2,1\n1,2\n", "text/csv", "text/csv")
+        assert (got.status, got.body) == (200, b"11.0\nBAD\nBAD\nBAD\n22.0\n")
+        assert caller.invoke("[[0, 1], [1, 10]]").error["row"] == 2
 
 
 def served(tmp_path, script=SCRIPT, routes=ROUTES, **models):

@@ -13,7 +13,10 @@ ROUTES = (
     Route("/ping", ["GET", "POST"], "Say whether requests are answered."),
     Route("/invocations", ["POST"], "Predict."),
     Route("/execution-parameters", ["GET"], "Say what batch transform may send."),
-    Route("/models/{name}", ["GET"], "Something else.", ["name"]),
+    Route("/models", ["GET", "POST"], "Load or list models."),
+    Route("/models/{name}", ["GET", "DELETE"], "Unload a model.", ["name"]),
+    Route("/models/{name}/invoke", ["POST"], "Predict by one of the models.", ["name"]),
+    Route("/others/{name}", ["GET"], "Something else.", ["name"]),
 )
 COLUMNS = (Column("age", "integer", False, 18, 99), Column("colour", "string", True, enum=("blue", "red")))
 
@@ -81,3 +84,11 @@ def test_the_sample_rows_are_examples_in_each_format_of_text(manifest):
     assert shown["application/json"] == [[20, "red"], [30, None]]
     assert shown["text/csv"] == "20,red\n30,\n"
     assert shown["application/jsonlines"] == '[20,"red"]\n[30,null]\n'
+
+
+def test_one_of_many_models_takes_and_answers_what_a_single_one_does_and_404():
+    paths = document(ROUTES, Served())["paths"]
+    single, one = paths["/invocations"]["post"], paths["/models/{name}/invoke"]["post"]
+    assert one["requestBody"] == single["requestBody"]
+    assert one["responses"].keys() - single["responses"].keys() == {"404"}
+    assert {"200", "409", "507"} <= paths["/models"]["post"]["responses"].keys()

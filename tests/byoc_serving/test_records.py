@@ -6,7 +6,7 @@ import math
 import pytest
 
 from byoc_serving.calls import Response
-from byoc_serving.errors import BadRequestError
+from byoc_serving.errors import BadRequestError, InsufficientMemoryError
 from byoc_serving.formats.codecs import decode, encode
 from byoc_serving.formats.negotiation import media_type
 from byoc_serving.records import NotByRecordError, by_record, records_of
@@ -84,6 +84,14 @@ def test_what_is_not_answered_record_by_record_gets_no_placeholder():
         by_record(records, "application/x-npy", "ERROR", doubled("application/x-npy"))
     with pytest.raises(NotByRecordError, match="1 records were answered by 2"):
         by_record(records, "text/csv", "ERROR", lambda *_: Response(200, b"1\n2\n", "text/csv"))
+
+
+def test_memory_that_is_short_just_now_makes_no_record_a_bad_one():
+    def answer(_body, _content_type):
+        raise InsufficientMemoryError("There is no memory.")
+
+    with pytest.raises(InsufficientMemoryError):
+        by_record(records_of(b"1\n2\n", media_type("text/csv")), "text/csv", "ERROR", answer)
 
 
 @pytest.mark.parametrize(

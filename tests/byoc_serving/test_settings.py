@@ -96,3 +96,8 @@ def test_a_bad_value_is_named_with_its_variable(name, value):
     with pytest.raises(SettingsError) as caught:
         settings_from({name: value})
     assert f"{name} is {value!r}" in str(caught.value)
+
+
+def test_a_transform_job_and_many_models_are_refused_together():
+    with pytest.raises(SettingsError, match="SAGEMAKER_BATCH and SAGEMAKER_MULTI_MODEL are both true"):
+        settings_from({"SAGEMAKER_BATCH": "true", "SAGEMAKER_MULTI_MODEL": "true"})

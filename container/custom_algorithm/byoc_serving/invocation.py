@@ -39,7 +39,11 @@ log = logging.getLogger("invocation")
 MOST_TOGETHER = 256
 
 # The statuses of failures that may be one record's only.
-_OF_A_RECORD = (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
+_OF_A_RECORD = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+)
 
 # What AWS's inference toolkit hands over as text (aws/sagemaker-inference-toolkit, content_types.py).
 _TEXT_TYPES = (JSON, "text/csv")

@@ -17,7 +17,21 @@ from byoc_serving.versions.schema import INTEGER, STRING, Column
 Json = dict[str, Any]
 
 _OF_TEXT = ("text/", "application/jsonl", "application/x-jsonl", "application/x-ndjson")
-_NOT_OF_INVOCATIONS = (errors.NotFoundError, errors.MethodNotAllowedError)
+_NOT_OF_INVOCATIONS = (errors.NotFoundError, errors.MethodNotAllowedError, errors.ConflictError)
+_REFUSED = 400
+# What the API for many models answers, beside its calls.
+_OF_MODELS = {
+    ("/models", "get"): {200: "The loaded models, 100 at most.", 400: "The page's token is none of ours."},
+    ("/models", "post"): {
+        200: "The model is loaded.",
+        400: "The body names no folder.",
+        409: "It was loaded already.",
+        500: "It cannot be used: the reason.",
+        507: "There is no memory for it.",
+    },
+    ("/models/{name}", "get"): {200: "Where the model is.", 404: "It is not loaded."},
+    ("/models/{name}", "delete"): {200: "Its memory is free.", 404: "It is not loaded."},
+}
 _BY_NGINX = {
     408: "The rest of the request did not arrive in time.",
     414: "The path is too long.",
@@ -40,6 +54,11 @@ _HEALTH: Json = {
     "type": "object",
     "required": ["status"],
     "properties": {"status": {"type": "string"}, "reason": {"type": "string"}},
+}
+_MODEL: Json = {
+    "type": "object",
+    "required": ["model_name", "url"],
+    "properties": {"model_name": {"type": "string", "minLength": 1}, "url": {"type": "string"}},
 }
 _PARAMETERS: Json = {
     "type": "object",
@@ -78,9 +97,8 @@ def document(routes: Iterable[Route], served: Served) -> Json:
     paths: dict[str, Json] = {}
     for route in routes:
         operations = paths.setdefault(route.path, {})
-        for method in route.methods:
-            operation = _operation(route, served)
-            operations[method.lower()] = {"summary": route.summary, **operation}
+        for method in map(str.lower, route.methods):
+            operations[method] = {"summary": route.summary, **_operation(route, method, served)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -88,14 +106,34 @@ def document(routes: Iterable[Route], served: Served) -> Json:
             "version": manifest.version if manifest else "unversioned",
         },
         "paths": paths,
-        "components": {"schemas": {"Error": _ERROR, "Health": _HEALTH, "ExecutionParameters": _PARAMETERS}},
+        "components": {
+            "schemas": {
+                "Error": _ERROR,
+                "ExecutionParameters": _PARAMETERS,
+                "Health": _HEALTH,
+                "Model": _MODEL,
+            }
+        },
     }
 
 
-def _operation(route: Route, served: Served) -> Json:
-    match route.path:
+def _operation(route: Route, method: str, served: Served) -> Json:
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in route.parameters
+    ]
+    exchange = _exchange(route.path, method, served)
+    return {**exchange, "parameters": named} if named else exchange
+
+
+def _exchange(path: str, method: str, served: Served) -> Json:
+    """Return what a path takes and answers."""
+    match path:
         case "/invocations":
             return {"requestBody": _request_body(served), "responses": _responses(served)}
+        case "/models/{name}/invoke":
+            unknown = _answers({404: "The model is not loaded."})
+            return {"requestBody": _request_body(served), "responses": {**_responses(served), **unknown}}
         case "/ping":
             health = _content("Health")
             return {
@@ -107,12 +145,10 @@ def _operation(route: Route, served: Served) -> Json:
         case "/execution-parameters":
             told = _content("ExecutionParameters")
             return {"responses": {"200": {"description": "For batch transform.", "content": told}}}
-    answers = {"responses": {"default": {"description": "As its section of docs/serving.md says."}}}
-    named = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in route.parameters
-    ]
-    return {**answers, "parameters": named} if named else answers
+    if (path, method) in _OF_MODELS:
+        takes = {"requestBody": {"required": True, "content": _content("Model")}} if method == "post" else {}
+        return {**takes, "responses": _answers(_OF_MODELS[path, method])}
+    return {"responses": {"default": {"description": "As its section of docs/serving.md says."}}}
 
 
 def _request_body(served: Served) -> Json:
@@ -215,11 +251,16 @@ def _responses(served: Served) -> Json:
             refused.setdefault(int(kind.status), []).append(f"{said}.")
     refused[503] = ["The model is not loaded, or too many requests wait."]
     refused.update({status: [said] for status, said in _BY_NGINX.items()})
-    told = {
-        str(status): {"description": " ".join(refused[status]), "content": _content("Error")}
-        for status in sorted(refused)
-    }
+    told = _answers({status: " ".join(refused[status]) for status in sorted(refused)})
     return {str(int(HTTPStatus.OK)): {"description": "The predictions.", "content": good}, **told}
+
+
+def _answers(said: Mapping[int, str]) -> Json:
+    """Return answers by their status: those from 400 on are our errors."""
+    return {
+        str(status): {"description": words, **({"content": _content("Error")} if status >= _REFUSED else {})}
+        for status, words in said.items()
+    }
 
 
 def _content(name: str) -> Mapping[str, object]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from byoc_serving.algorithm import is_meant_for_the_process
 from byoc_serving.calls import Response
+from byoc_serving.errors import InsufficientMemoryError
 from byoc_serving.formats.codecs import JSON_LINES
 from byoc_serving.formats.csv_codec import is_header
 from byoc_serving.formats.negotiation import JSON, MediaType, media_type
@@ -71,6 +72,7 @@ def by_record(records: Records, accept: str, placeholder: str, answer: Answer) -
 
     Raises:
         NotByRecordError: another type, or an answer has not as many lines or values as it has records.
+        InsufficientMemoryError: a model that some of the records need does not fit just now.
     """
     if accept not in (CSV, JSON, *JSON_LINES):
         raise NotByRecordError(f"{accept} has no place for a placeholder")
@@ -87,7 +89,7 @@ def by_record(records: Records, accept: str, placeholder: str, answer: Answer) -
             response = answer(body, records.content_type)
             parts.append(_of_records(response, accept, end - start))
             records.headers.update(response.headers)
-        except NotByRecordError:
+        except (NotByRecordError, InsufficientMemoryError):
             raise
         except BaseException as error:
             if is_meant_for_the_process(error):

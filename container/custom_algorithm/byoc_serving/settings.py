@@ -91,7 +91,8 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
     """Return the Settings that an environment asks for.
 
     Raises:
-        SettingsError: a variable has a value that cannot be used; the message names both.
+        SettingsError: a variable has a value that cannot be used, and the message names both; or two of them
+            cannot go together.
     """
 
     def read(default: T, parse: Callable[[str, str], T], *names: str) -> T:
@@ -101,6 +102,12 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         return default
 
     batch = read(False, _boolean, "SAGEMAKER_BATCH")
+    multi_model = read(False, _boolean, "SAGEMAKER_MULTI_MODEL")
+    if batch and multi_model:
+        raise SettingsError(
+            "SAGEMAKER_BATCH and SAGEMAKER_MULTI_MODEL are both true. A transform job calls /invocations, "
+            "which a container of many models does not have: unset one of them."
+        )
     d = Settings(batch=batch, **(_OF_A_TRANSFORM_JOB if batch else {}))
     return Settings(
         base_dir=read(d.base_dir, _path, "SAGEMAKER_BASE_DIR"),
@@ -133,7 +140,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         model_version=read(d.model_version, _text, "MODEL_VERSION"),
         manifest_sha256=read(d.manifest_sha256, sha256_from, "MODEL_MANIFEST_SHA256"),
         manifest_required=read(d.manifest_required, _boolean, "MODEL_MANIFEST_REQUIRED"),
-        multi_model=read(d.multi_model, _boolean, "SAGEMAKER_MULTI_MODEL"),
+        multi_model=multi_model,
         models_mb=read(d.models_mb, _at_least_one, "MODEL_SERVER_MODELS_MB"),
         batch=batch,
         batch_strategy=read(d.batch_strategy, _strategy, "SAGEMAKER_BATCH_STRATEGY"),

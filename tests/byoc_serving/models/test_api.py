@@ -3,11 +3,13 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
+from byoc_serving.model_version import write_schema
 from byoc_serving.models.api import called_model
 from byoc_serving.settings import MEGABYTE, Settings
-from flask_server import DOORS, apps_with, fast_serving, own_imports, write_manifest
+from flask_server import DOORS, ECHO, apps_with, fast_serving, own_imports, write_manifest
 from predictor import create_app
 from processes import eventually
 from scrape import scraped
@@ -140,6 +142,32 @@ def test_wrong_methods_and_tokens_are_refused(api):
     assert api.caller.request("GET", "/models/a/invoke").status == 405
     assert api.caller.request("POST", "/models/a").status == 405
     assert api.caller.request("GET", "/models?next_page_token=%25").status == 400
+
+
+def test_the_description_has_what_is_served_and_nothing_is_told_to_transform_jobs(api):
+    made = api.caller.request("GET", "/openapi.json").json
+    assert {"/ping", "/models", "/models/{name}", "/models/{name}/invoke", "/metrics"} <= set(made["paths"])
+    assert not {"/invocations", "/execution-parameters"} & set(made["paths"])
+    assert api.caller.request("GET", "/execution-parameters").status == 404
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_each_model_is_held_to_its_own_schema_and_a_bad_record_gets_the_placeholder(tmp_path, door):
+    settings = Settings(
+        apps_dir=apps_with(tmp_path, ECHO), multi_model=True, schema="enforce", bad_record="BAD"
+    )
+    for name, most in (("low", 2.0), ("high", 9.0)):
+        (tmp_path / name).mkdir()
+        write_schema(tmp_path / name, np.array([[0.0, 0.0], [most, most]]))
+    (tmp_path / "bare").mkdir()
+    with own_imports(), DOORS[door](create_app(settings)) as caller:
+        got = Api(caller).load("bare", tmp_path / "bare")
+        assert (got.status, "MODEL_SERVER_SCHEMA=enforce" in got.error["message"]) == (500, True)
+        for name, answer in (("low", b"1.0,2.0\nBAD\n"), ("high", b"1.0,2.0\n5.0,1.0\n")):
+            assert Api(caller).load(name, tmp_path / name).status == 200
+            csv = {"Content_Type": "text/csv", "Accept": "text/csv"}
+            assert caller.request("POST", f"/models/{name}/invoke", b"1,2\n5,1\n", **csv).body == answer
+        assert Api(caller).call("low", 5).status == 400
 
 
 def test_without_the_setting_there_is_no_such_api(tmp_path):

@@ -41,11 +41,14 @@ def test_what_is_written_is_the_golden_file_and_reads_back(tmp_path):
         (pd.Categorical(["x", "y", None]), Column(None, "string", True, enum=("x", "y"))),
     ],
 )
-def test_each_kind_of_column_has_its_type_range_and_categories(values, column):
+def test_each_kind_of_column_has_its_type_range_and_categories_and_reads_back(tmp_path, values, column):
     is_array = isinstance(values, np.ndarray)
     rows = values.reshape(-1, 1) if is_array else [[v] for v in values] if isinstance(values, list) else None
-    (found,) = describe_columns(pd.DataFrame({"c": values}) if rows is None else rows, None)
+    table = pd.DataFrame({"c": values}) if rows is None else rows
+    (found,) = describe_columns(table, None)
     assert Column(None, *list(vars(found).values())[1:]) == column
+    write_schema(tmp_path, table)
+    assert read_schema(tmp_path) == (found,)
 
 
 def test_a_margin_widens_the_ranges():

@@ -138,7 +138,7 @@ def _is_missing(value: Any) -> bool:  # noqa: ANN401 - a cell
 
 def _column_from(said: Mapping[str, Any]) -> Column:
     enum: Sequence[str] | None = said.get("enum")
-    column = Column(**{**said, "enum": None if enum is None else tuple(map(str, enum))})
+    column = Column(**{"name": None, **said, "enum": None if enum is None else tuple(map(str, enum))})
     if column.type not in (NUMBER, INTEGER, STRING):
         raise ValueError(f"{column.type!r} is no type of a column")
     for bound in (column.minimum, column.maximum):
