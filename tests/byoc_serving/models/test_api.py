@@ -272,3 +272,34 @@ def test_each_model_and_each_child_is_asked_by_its_library_where_there_is_no_cod
         one = caller.request("POST", "/models/one/invoke", body).json
         assert many == pytest.approx(one)
         assert many[0] == pytest.approx(PREDICTED["model.txt"][0])
+
+
+def test_children_of_different_libraries_answer_each_its_rows(family, tmp_path):
+    script = "def route_fn(data, parent): return ['b' if row[2] > 0 else 'a' for row in data]"
+    kinds = {"parent": "model.txt", "a": "model.ubj", "b": "model.onnx"}
+    settings = Settings(apps_dir=apps_with(tmp_path, script), multi_model=True)
+    with own_imports(), fast_serving(create_app(settings)) as caller:
+        assert Api(caller).load("many", family(lambda folder: put(kinds[folder.name], folder))).status == 200
+        assert Api(caller).load("one", tmp_path / "family" / "of" / "a").status == 200
+        other = [0.5, -1.0, -2.0]
+        [number] = caller.request("POST", "/models/one/invoke", json.dumps([other]).encode()).json
+        many = caller.request("POST", "/models/many/invoke", json.dumps([ROW, other, ROW]).encode()).json
+        assert many == [*PREDICTED["model.onnx"], number, *PREDICTED["model.onnx"]]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_what_nobody_foresaw_is_500_without_its_words_and_the_next_call_is_answered(
+    model, tmp_path, door, monkeypatch
+):
+    with own_imports():
+        app = create_app(Settings(apps_dir=APPS / "scales", multi_model=True))
+        models = app.extensions["models"]
+        with DOORS[door](app) as caller:
+            assert Api(caller).load("one", model()).status == 200
+            with monkeypatch.context() as patch:
+                patch.setattr(models, "hold_if_here", lambda _name: None)
+                patch.setattr(models, "hold", lambda _name: {}["secret"])
+                got = Api(caller).call("one")
+                assert (got.status, got.error["code"]) == (500, "InternalServerError")
+                assert b"secret" not in got.body
+            assert Api(caller).call("one").status == 200

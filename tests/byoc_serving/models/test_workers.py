@@ -42,9 +42,9 @@ class Many:
         url = str(self.folder / "models" / name / "model")
         return self.running.request("POST", "/models", json.dumps({"model_name": name, "url": url}))[0]
 
-    def call(self, name, value=1):
+    def call(self, name, *row):
         headers = {"Content-Type": "application/json"}
-        return self.running.request("POST", f"/models/{name}/invoke", json.dumps([[value]]), headers)
+        return self.running.request("POST", f"/models/{name}/invoke", json.dumps([row or [1]]), headers)
 
     def unload(self, name):
         return self.running.request("DELETE", f"/models/{name}")[0]
@@ -52,13 +52,13 @@ class Many:
     def loads(self, name):
         return (self.folder / "models" / name / "loads").read_text().split()
 
-    def call_until_both_have_answered(self, name):
+    def call_until_both_have_answered(self, name, row=(-0.02,)):
         """Call a model from several clients until each worker has answered; return the workers' ids."""
         seen = set()
         with ThreadPoolExecutor(4) as threads:
 
             def both():
-                for status, told in threads.map(lambda _: self.call(name, -0.02), range(4)):
+                for status, told in threads.map(lambda _: self.call(name, *row), range(4)):
                     assert status == 200, told
                     seen.add(told["pid"])
                 return len(seen) == 2
@@ -134,6 +134,24 @@ def test_a_worker_that_is_killed_comes_back_and_knows_the_models(running):
     listed = running.running.request("GET", "/models")[1]["models"]
     assert "kept" in [model["modelName"] for model in listed]
     assert running.unload("kept") == 200
+
+
+def test_a_child_loads_in_each_worker_that_its_rows_reach_and_leaves_both_with_its_parent(running):
+    children = [{"name": name, "path": name} for name in ("small", "large")]
+    table = {"format": "byoc-routes/1", "parent": "parent", "children": children}
+    for path, told in (("parent", {"chooses": True}), ("small", {"factor": 1}), ("large", {"mb": 60})):
+        folder = running.folder / "models" / "family" / "model" / path
+        folder.mkdir(parents=True)
+        (folder / "model.json").write_text(json.dumps({"factor": 3, **told}))
+    loads = folder.parent / "loads"
+    (folder.parent / "routes.json").write_text(json.dumps(table))
+    assert running.load("family") == 200
+    assert len(loads.read_text().split()) == 1
+    workers = running.call_until_both_have_answered("family", [-0.02, 1])
+    assert sorted(loads.read_text().split()) == sorted([*map(str, workers)] * 2)  # never the small one
+    before = {pid: memory_of(pid) for pid in workers}
+    assert running.unload("family") == 200
+    assert all(memory_of(pid) < before[pid] - 50 * MB for pid in workers)
 
 
 def memory_of(pid):

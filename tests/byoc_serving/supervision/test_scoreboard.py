@@ -38,6 +38,22 @@ def test_requests_are_in_flight_until_they_end(scoreboard):
     assert scoreboard.score(42).in_flight == []
 
 
+def test_one_that_others_pass_by_comes_behind_them_as_long_as_they_may(scoreboard):
+    slot = scoreboard.slot(42)
+    first = slot.begin("first")
+    slot.begin("second")
+    since_s = scoreboard.score(42).in_flight[0].since_s
+    slot.pass_by(first, passed=True)
+    in_flight = scoreboard.score(42).in_flight
+    assert [request.request_id for request in in_flight] == ["second", "first"]
+    assert in_flight[1].since_s == since_s
+    slot.pass_by(first, passed=False)
+    assert [request.request_id for request in scoreboard.score(42).in_flight] == ["first", "second"]
+    slot.pass_by(-1, passed=True)
+    slot.end(first)
+    assert [request.request_id for request in scoreboard.score(42).in_flight] == ["second"]
+
+
 def test_more_requests_than_places_are_served_without_a_score(scoreboard):
     slot = scoreboard.slot(42)
     places = [slot.begin(str(number)) for number in range(600)]
