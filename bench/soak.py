@@ -2,7 +2,8 @@
 
 Run it by `make soak`, or `python bench/soak.py [--short]` (1 minute). It needs nginx and wrk; the rest it
 installs into bench/.venvs on first use. The exit status is 0 where no more requests failed than the killed
-workers held, every one of them came back and the memory stayed flat; 1 where not; 2 where it could not run.
+workers held, every one of them came back, the memory stayed flat and the load kept its pace; 1 where not; 2
+where it could not run.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from bench.serving import IMAGE, require_programs, train
 
 CLIENTS = 16
 SHARE = 0.7
+PACE_KEPT = 0.9  # of what was to be answered: a worker that starts anew takes a little of the rest
 KILL_EVERY_S = 20
 CAPACITY_S = 5
 WORKERS = "2"
@@ -86,7 +88,9 @@ def soak(running: Started, run: Run, seconds: int) -> int:
         stop.set()
         watch.join()
     wait_until_quiet(running)
-    faults = faults_in(outcome, watched, running.process.command.log.read_text(errors="replace").splitlines())
+    log = running.process.command.log.read_text(errors="replace").splitlines()
+    faults = faults_in(outcome, watched, log)
+    faults += pace_faults(outcome.per_second, capacity, load(shot, CLIENTS, CAPACITY_S).per_second)
     if len(workers_of(running)) != int(WORKERS):
         faults.append(f"there are {len(workers_of(running))} workers, not {WORKERS}")
     run.report(f"{outcome.per_second:,.0f}/s, p99 {outcome.p99_ms:.1f} ms, {watched.kills} workers killed")
@@ -115,6 +119,23 @@ def faults_in(outcome: Load, watched: Watched, log: Sequence[str]) -> list[str]:
     if not outcome.per_second:
         faults.append("nothing was answered")
     return faults
+
+
+def pace_faults(per_second: float, capacity: float, capacity_after: float) -> list[str]:
+    """Return, in words, that a load did not keep its pace, and whether the server or the machine was slow.
+
+    Args:
+        per_second: what was answered.
+        capacity: what could be when it began, of which the pace is a share.
+        capacity_after: what can be now.
+    """
+    if per_second >= PACE_KEPT * SHARE * capacity:
+        return []
+    slow = f"{per_second:,.0f} requests/s were answered, not {SHARE * capacity:,.0f}"
+    if capacity_after >= PACE_KEPT * capacity:
+        return [f"{slow}, though capacity is {capacity_after:,.0f}"]
+    became = f"the machine has become slower, capacity is {capacity_after:,.0f} now"
+    return [f"{slow}: {became}. Run it again where nothing else runs."]
 
 
 def growth_in(memory_mb: Sequence[float]) -> tuple[float, float] | None:

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from bench.contest.wrk import Load, Shot, load
-from bench.soak import MOST_COMPLAINTS, Watched, faults_in, growth_in
+from bench.soak import MOST_COMPLAINTS, Watched, faults_in, growth_in, pace_faults
 from byoc_serving.settings import Settings
 from flask_server import ECHO, apps_with, fast_serving, own_imports
 from predictor import create_app
@@ -26,6 +26,20 @@ REFUSED = "[error] 1#1: *5 connect() failed (111) while connecting to upstream, 
 )
 def test_a_failure_that_no_killed_worker_explains_falls_short(failures, kills, log, fault):
     found = faults_in(Load(100.0, 1.0, 2.0, failures), Watched([100.0] * 8, kills), log)
+    assert [fault in one for one in found] == [True] if fault else found == []
+
+
+@pytest.mark.parametrize(
+    ("per_second", "capacity_after", "fault"),
+    [
+        (700.0, 1000.0, None),
+        (640.0, 300.0, None),
+        (460.0, 1000.0, "460 requests/s were answered, not 700, though capacity is 1,000"),
+        (460.0, 600.0, "the machine has become slower, capacity is 600 now"),
+    ],
+)
+def test_a_pace_that_was_not_kept_falls_short_and_says_why(per_second, capacity_after, fault):
+    found = pace_faults(per_second, 1000.0, capacity_after)
     assert [fault in one for one in found] == [True] if fault else found == []
 
 
