@@ -107,7 +107,7 @@ def faults_in(outcome: Load, watched: Watched, log: Sequence[str]) -> list[str]:
         watched: meanwhile.
         log: of the server.
     """
-    complaints = [line for line in log if "[error]" in line or "[crit]" in line]
+    complaints = [line for line in log if '"logger": "nginx"' in line]
     held = min(sum(HELD in line for line in complaints), CLIENTS * watched.kills)
     faults = []
     if outcome.failures > held:

@@ -10,8 +10,12 @@ from byoc_serving.settings import Settings
 from flask_server import ECHO, apps_with, fast_serving, own_imports
 from predictor import create_app
 
-LOST = "[error] 1#1: *5 recv() failed (104) while reading response header from upstream, client: 127.0.0.1"
-REFUSED = "[error] 1#1: *5 connect() failed (111) while connecting to upstream, client: 127.0.0.1"
+LOST = (
+    '{"logger": "nginx", "message": "*5 recv() failed (104) while reading a header from upstream, client: 1"}'
+)
+REFUSED = (
+    '{"logger": "nginx", "message": "*5 connect() failed (111) while connecting to upstream, client: 1"}'
+)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """nginx: the configuration that is written is one that nginx takes, whatever the settings."""
 
+import logging
 import os
 import subprocess
 from dataclasses import replace
@@ -8,6 +9,7 @@ import pytest
 
 from byoc_serving.settings import Settings
 from byoc_serving.supervision.nginx import fill, find_nginx, write_configuration
+from byoc_serving.supervision.nginx_log import NginxLog
 
 
 def test_words_are_filled_in_and_named_locations_are_left():
@@ -39,3 +41,24 @@ def test_nginx_takes_what_is_written(settings, tmp_path):
     assert checked.returncode == 0, checked.stderr
     assert configuration.read_text().count("/worker-") == 8
     assert f"client_max_body_size {settings.max_payload_mb}m;" in configuration.read_text()
+
+
+def test_what_nginx_writes_is_told_at_its_level_whole_lines_only(caplog):
+    caplog.set_level(logging.INFO)
+    pipe, stderr = os.pipe()
+    os.set_blocking(pipe, False)
+    written = NginxLog(pipe)
+    os.write(stderr, b"2026/11/21 15:32:24 [error] 7#7: *71 upstream failed, client: 1\nnginx: [emerg] no")
+    assert written.read()
+    assert written.read()
+    os.write(stderr, b" port\nsomething else\nand an en")
+    os.close(stderr)
+    assert written.read()
+    assert not written.read()
+    os.close(pipe)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("ERROR", "*71 upstream failed, client: 1"),
+        ("CRITICAL", "no port"),
+        ("WARNING", "something else"),
+        ("WARNING", "and an en"),
+    ]

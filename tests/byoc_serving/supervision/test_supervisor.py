@@ -456,8 +456,7 @@ def test_every_line_of_the_log_is_json_though_a_worker_is_killed(obeys, tmp_path
         os.kill(running.children("gunicorn")[-1], signal.SIGKILL)
         assert eventually(lambda: "SIGKILL" in running.log.read_text())
         assert running.stop() == 0
-        lines = running.log.read_text().splitlines()
-        assert all(json.loads(line)["level"] for line in lines if not line.startswith("nginx:"))
+        assert all(json.loads(line)["level"] for line in running.log.read_text().splitlines())
 
 
 def raw(port, request):
@@ -518,6 +517,10 @@ def test_a_body_over_the_limit_gets_nginxs_413_in_json(obeys, tmp_path, chunked)
         status, answer = running.request("POST", "/invocations", iter([body]) if chunked else body, json_type)
         assert (status, answer["error"]["code"]) == (413, "PayloadTooLarge")
         assert "over 1 MB" in answer["error"]["message"]
+        assert running.stop() == 0
+        told = [line for line in running.lines() if line.get("logger") == "nginx"]
+        assert [line["level"] for line in told] == ["ERROR"]
+        assert "too large" in told[0]["message"]
 
 
 @needs_nginx

@@ -39,14 +39,23 @@ class Child:
 
 
 def start(
-    name: str, command: Sequence[str], environ: Mapping[str, str], last_signal: signal.Signals
+    name: str,
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    last_signal: signal.Signals,
+    stderr: int | None = None,
 ) -> Child:
-    """Start a program in its own process group; it gets `last_signal` should this process be killed."""
+    """Start a program in its own process group; it gets `last_signal` should this process be killed.
+
+    Args:
+        stderr: a descriptor, where its stderr is not to be ours.
+    """
     process = subprocess.Popen(
         command,
         env=environ,
         cwd=PROGRAM_DIR,
         stdin=subprocess.DEVNULL,
+        stderr=stderr,
         process_group=0,
         preexec_fn=_die_with(os.getpid(), last_signal),  # noqa: PLW1509 - no thread runs here yet
     )

@@ -39,6 +39,7 @@ from byoc_serving.supervision.children import Child, exit_reason, reap, start
 from byoc_serving.supervision.cores import available_cores, share_cores, thread_limits
 from byoc_serving.supervision.health import Health, State, health
 from byoc_serving.supervision.nginx import find_nginx, write_configuration
+from byoc_serving.supervision.nginx_log import NginxLog
 from byoc_serving.supervision.scoreboard import InFlight, Scoreboard
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class Supervisor:
         if nginx := find_nginx(self._environ.get("PATH")):
             configuration = write_configuration(self._settings, self._run_dir, cores, shares.workers)
             command = [nginx, "-e", "stderr", "-p", str(self._run_dir), "-c", str(configuration)]
-            self._children.append(start("nginx", command, self._environ, signal.SIGTERM))
+            self._children.append(self._start_nginx(command))
             bind = f"unix:{self._run_dir / GUNICORN_SOCKET}"
         else:
             log.warning(
@@ -169,6 +170,23 @@ class Supervisor:
             f"listening on {address}, loading the model in {shares.workers} worker(s)",
             extra={"workers": shares.workers, "threads_each": shares.threads, "cores": cores},
         )
+
+    def _start_nginx(self, command: list[str]) -> Child:
+        """Start nginx, whose stderr is read beside the pings."""
+        pipe, stderr = os.pipe()
+        os.set_blocking(pipe, False)
+        try:
+            child = start("nginx", command, self._environ, signal.SIGTERM, stderr)
+        finally:
+            os.close(stderr)
+        written = NginxLog(pipe)
+        self._selector.register(pipe, selectors.EVENT_READ, lambda: self._hear(pipe, written))
+        return child
+
+    def _hear(self, pipe: int, written: NginxLog) -> None:
+        if not written.read():
+            self._selector.unregister(pipe)
+            os.close(pipe)
 
     def _watch(self) -> int:
         """Wait for the first thing that ends this container, and end it."""
