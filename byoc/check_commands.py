@@ -1,21 +1,25 @@
 """The verb `byoc check`: will this container work on SageMaker?"""
 
 import os
+import re
+import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from byoc.check.choice import Choice, chosen, parts_of
+from byoc.check.choice import Choice, chosen, parts_of, unknown_in
 from byoc.check.instances import wrong_with
 from byoc.check.lab import Lab
 from byoc.check.question import Address, Question, Sample, Target, address_of
+from byoc.check.reach import reach
 from byoc.check.report import Report, as_json, as_junit
-from byoc.check.rule import Part
-from byoc.check.run import Result, results
+from byoc.check.rule import Part, Rule
+from byoc.check.run import Result, results, stopped
 from byoc.check.summary import ends_well, tells_something
 from byoc.check.table import RULES
 from byoc.check.workplace import workplace
@@ -53,6 +57,14 @@ class _Given:
     junit: Path | None
     lists: bool
 
+    @property
+    def choice(self) -> Choice:
+        return Choice([Part(part) for part in self.parts], self.only, self.skip, self.slow)
+
+    @property
+    def writes_to_stdout(self) -> bool:
+        return Path("-") in (self.json, self.junit)
+
 
 @click.command(short_help="Say whether a container will work on SageMaker, and why not.")
 @click.argument("target", required=False)
@@ -85,7 +97,7 @@ class _Given:
 )
 @click.option("--json", type=_OUT, metavar="FILE", help="Write the results as JSON; - writes them to stdout.")
 @click.option("--junit", type=_OUT, metavar="FILE", help="Write the results as JUnit XML.")
-@click.option("--list", "lists", is_flag=True, help="Only name the rules.")
+@click.option("--list", "lists", is_flag=True, help="Only name the rules that the other options choose.")
 def check(**given: Any) -> int:  # noqa: ANN401 - click's options
     """Run a container as SageMaker would, and report one line a rule.
 
@@ -94,8 +106,10 @@ def check(**given: Any) -> int:  # noqa: ANN401 - click's options
     4: nothing could be tested.
     """
     asked = _Given(**given)
+    if why := unknown_in(RULES, asked.choice):
+        raise click.UsageError(why)
     if asked.lists:
-        for rule in RULES:
+        for rule in chosen(RULES, asked.choice, list(Part)):
             click.echo(f"{rule.id:<26} {rule.part.value:<12} {rule.says}")
         return 0
     if asked.target is None:
@@ -110,6 +124,8 @@ def check(**given: Any) -> int:  # noqa: ANN401 - click's options
 
 def _refuse_early(asked: _Given) -> None:
     """Refuse what would else be seen only when minutes have been spent."""
+    if asked.json is not None and asked.json == asked.junit:
+        raise click.UsageError(f"--json and --junit are both {asked.json}. Give each a file of its own.")
     for option, file in (("--json", asked.json), ("--junit", asked.junit)):
         if file is not None and str(file) != "-" and not os.access(file.parent, os.W_OK | os.X_OK):
             why = "which nobody here can write to" if file.parent.is_dir() else "which is no folder"
@@ -120,23 +136,49 @@ def _refuse_early(asked: _Given) -> None:
 
 def _tell(asked: _Given, target: str, work: Path) -> list[Result]:
     """Test and report; return what was found."""
-    is_json = asked.json is not None and str(asked.json) == "-"
-    report = Report(sys.stderr if is_json else sys.stdout)
+    report = Report(sys.stderr if asked.writes_to_stdout else sys.stdout)
     (work / "lab").mkdir()
     with Lab(_question(asked, target, work), work / "lab", report.progress) as lab:
-        is_address = isinstance(lab.question.target, Address)
-        parts = parts_of(None if is_address else lab.facts)
-        choice = Choice([Part(part) for part in asked.parts], asked.only, asked.skip, asked.slow)
-        found = []
-        for result in results(chosen(RULES, choice, parts), lab, report.begin):
-            report.show(result)
-            found.append(result)
+        found: list[Result] = []
+        rules = _rules(asked, lab)
+        try:
+            for result in results(rules, lab, report.begin):
+                found.append(result)  # first: what is told is not to be told again as not tested
+                report.show(result)
+        except (KeyboardInterrupt, SystemExit):  # ^C, SIGTERM
+            with _undisturbed():
+                _conclude(asked, target, report, [*found, *stopped(rules[len(found) :])])
+            raise
+    _conclude(asked, target, report, found)
+    return found
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Have signals wait for the block's end: who stops us may do so twice, as `timeout` does."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _rules(asked: _Given, lab: Lab) -> list[Rule]:
+    """Return the rules to test; ByocError where nothing can be begun."""
+    target = lab.question.target
+    if not isinstance(target, Address):
+        return chosen(RULES, asked.choice, parts_of(lab.facts))
+    reach(target, lab.question.patience_s, lab.progress)
+    return chosen(RULES, asked.choice, parts_of(None))
+
+
+def _conclude(asked: _Given, target: str, report: Report, found: Sequence[Result]) -> None:
+    """Say what the results mean, and write them for programs."""
     report.end(found)
     if asked.json is not None:
         _write(asked.json, as_json(target, found))
     if asked.junit is not None:
         _write(asked.junit, as_junit(target, found))
-    return found
 
 
 def _question(asked: _Given, target: str, work: Path) -> Question:
@@ -164,6 +206,11 @@ def _target(target: str, python: Path | None) -> Target:
     if Path(target).is_file():
         raise ByocError(
             f"{target} is a file. Name the folder of train and serve: byoc check {Path(target).parent}."
+        )
+    if re.fullmatch(r"[\w.-]+:\d+/?", target):
+        raise ByocError(
+            f"{target} cannot be checked: no folder and no image is called so. "
+            f"For a server that runs already write http://{target}"
         )
     why = docker.why_no_engine()
     reason = (

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from byoc.check.facts import Facts
 from byoc.check.rule import Part, Rule
-from byoc.errors import ByocError
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,7 @@ class Choice:
 
 
 def chosen(rules: Sequence[Rule], choice: Choice, found: Collection[Part]) -> list[Rule]:
-    """Return the rules to test, in their order; one that is named is tested whatever its part and patience.
-
-    Raises:
-        ByocError: there is no rule of a name that was given.
-    """
-    known = [rule.id for rule in rules]
-    for name in (*choice.only, *choice.skip):
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 3)
-            raise ByocError(f"There is no rule {name}. {_meant(near)}")
+    """Return the rules to test, in their order; one that is named whatever its part and patience."""
     if choice.only:
         return [rule for rule in rules if rule.id in choice.only and rule.id not in choice.skip]
     parts = choice.parts or found
@@ -44,6 +34,15 @@ def chosen(rules: Sequence[Rule], choice: Choice, found: Collection[Part]) -> li
         for rule in rules
         if rule.part in parts and rule.id not in choice.skip and (choice.slow or not rule.slow)
     ]
+
+
+def unknown_in(rules: Sequence[Rule], choice: Choice) -> str:
+    """Return that a name which was given is no rule's, and what may be meant; "" where all are known."""
+    known = [rule.id for rule in rules]
+    for name in (*choice.only, *choice.skip):
+        if name not in known:
+            return f"There is no rule {name}. {_meant(difflib.get_close_matches(name, known, 3))}"
+    return ""
 
 
 def parts_of(facts: Facts | None) -> list[Part]:
@@ -58,4 +57,4 @@ def parts_of(facts: Facts | None) -> list[Part]:
 
 
 def _meant(near: Sequence[str]) -> str:
-    return f"Is it {' or '.join(near)}?" if near else "`byoc check --list` names them all."
+    return f"Is it {' or '.join(near)}?" if near else "`byoc check --list --all` names them all."

@@ -17,8 +17,9 @@ from byoc.check.files import Files, files_of
 from byoc.check.flight import wait_until
 from byoc.check.launched import with_programs
 from byoc.check.question import Address, Question, Sample
+from byoc.check.reach import RUNS_ALREADY_S, server_at
 from byoc.check.runs import ORDINARY, ServeSetup, TrainSetup
-from byoc.check.serving import Server, server_at
+from byoc.check.serving import Server
 from byoc.check.training import Trained, Training
 from byoc.check.verdict import CannotTestError
 from byoc.check.waiting import HiddenError, NotServingError
@@ -29,7 +30,6 @@ _OWN_PORT = 8080
 _ANSWERS = "invocation-answers"
 _LONG_TRAINING_S = 60.0
 _ENDING_S = 1.0  # from when a server that ends is not reached any more until its end is seen
-_RUNS_ALREADY_S = 10.0  # what somebody else has started is not waited for as if it had just been
 # How long a start may take where another took `usual_s`, and where others have taken all the time in vain.
 _START_S, _START_TIMES, _LAST_START_S = 30.0, 5.0, 60.0
 # What SageMaker does not give, tried where a container does not start without: all of it, then less.
@@ -359,7 +359,7 @@ class Lab:
     def _start(self) -> Server:
         if isinstance(self.question.target, Address):
             server = server_at(self.question.target)
-            server.wait_until_ready(min(self.question.patience_s, _RUNS_ALREADY_S), self.progress)
+            server.wait_until_ready(min(self.question.patience_s, RUNS_ALREADY_S), self.progress)
             return server
         try:
             return self._shared_one()

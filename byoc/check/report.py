@@ -11,8 +11,8 @@ from typing import TextIO
 from xml.etree import ElementTree as ET
 
 from byoc.check.rule import Part
-from byoc.check.run import Result
-from byoc.check.summary import ends_well, summary, tells_something
+from byoc.check.run import STOPPED, Result
+from byoc.check.summary import ends_well, is_whole, summary, tells_something
 from byoc.check.verdict import Outcome
 
 _WIDTH = 100
@@ -55,7 +55,6 @@ class Report:
         self._rule = ""
         self._clock = clock
         self._began = self._written = clock()
-        self._hanging: list[Result] = []
 
     def begin(self, rule: str) -> None:
         """Say which rule is tested now."""
@@ -77,7 +76,6 @@ class Report:
         """
         rule, verdict = result.rule, result.verdict
         if verdict.hangs_on:
-            self._hanging.append(result)
             return
         if rule.part is not self._part:
             self._part = rule.part
@@ -90,11 +88,12 @@ class Report:
             self._note("see", rule.source)
 
     def end(self, results: Sequence[Result]) -> None:
-        """Write which rules hang on others, the summary, and how long all of it took."""
-        if self._hanging:
+        """Write which rules hang on others or were not come to, the summary, and how long all of it took."""
+        folded = [result for result in results if result.verdict.hangs_on or result.verdict == STOPPED]
+        if folded:
             self._line("not tested")
-        for seen in dict.fromkeys(result.verdict.seen for result in self._hanging):
-            ids = [result.rule.id for result in self._hanging if result.verdict.seen == seen]
+        for seen in dict.fromkeys(result.verdict.seen for result in folded):
+            ids = [result.rule.id for result in folded if result.verdict.seen == seen]
             if len(ids) == 1:
                 self._head(Outcome.UNTESTED, ids[0], seen)
             else:
@@ -154,7 +153,7 @@ def as_json(target: str, results: Sequence[Result]) -> str:
         {
             "format": "byoc-check/1",
             "target": target,
-            "passed": tells_something(results) and ends_well(results),
+            "passed": tells_something(results) and ends_well(results) and is_whole(results),
             "summary": summary(results),
             "results": [
                 {

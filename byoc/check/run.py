@@ -15,6 +15,7 @@ from byoc.check.verdict import CannotTestError, Outcome, Verdict, untested
 from byoc.check.waiting import NotServingError
 from byoc.errors import ByocError
 
+STOPPED = untested("The check was stopped before this was judged.")
 _STARTS = "serve-starts"
 _MOST_SHOWN = 200
 
@@ -39,6 +40,11 @@ def results(
         begin(rule.id)
         verdict = _masked(_verdict(rule, lab, is_told=is_told), lab.question.environment.values())
         yield Result(rule, verdict, time.monotonic() - began)
+
+
+def stopped(rules: Iterable[Rule]) -> list[Result]:
+    """Return the results of rules that a check which was stopped did not come to."""
+    return [Result(rule, STOPPED, 0.0) for rule in rules]
 
 
 def _verdict(rule: Rule, lab: Lab, *, is_told: bool) -> Verdict:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from byoc.check.exchange import CALL_S, NAME, Answer, BrokenCallError, Line
-from byoc.check.question import Address, Sample
+from byoc.check.question import Sample
 from byoc.check.verdict import CannotTestError
 from byoc.check.waiting import HiddenError, NotServingError, Ping, Standstill, Work, work_of
 from byoc.runtime.container import Container
-from byoc.runtime.network import PORT, dial_port
+from byoc.runtime.network import PORT
 from byoc.runtime.procfs import Running, family, listens_at, network_of, ports_of
 from byoc.runtime.readiness import PING_TIMEOUT_S
 from byoc.runtime.words import SHELLS
@@ -244,8 +243,3 @@ def _unchanged(first: Ping, last: Ping) -> str:
 def is_proxy(process: Running) -> bool:
     """Whether it passes calls on, and so holds no interpreter lock."""
     return process.name in _PROXIES
-
-
-def server_at(address: Address) -> Server:
-    """Return a server that somebody else has started."""
-    return Server(dial_port(address.port, address.host), host=urlsplit(address.url).netloc)

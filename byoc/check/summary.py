@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from byoc.check.rule import Part
-from byoc.check.run import Result
+from byoc.check.run import STOPPED, Result
 from byoc.check.verdict import Outcome
 
 _STARTS = "serve-starts"
@@ -39,10 +39,13 @@ def summary(results: Sequence[Result]) -> str:
     for part, name in _OF.items():
         wrong = [result for result in others if result.rule.part is part]
         sentences += [f"{name}: {_told(wrong)}."] if wrong else []
+    if left := sum(result.verdict == STOPPED for result in results):
+        sentences.insert(0, f"This was stopped before {left} of {len(results)} rules were judged.")
     doubts = sum(result.verdict.outcome is Outcome.WARN for result in results)
     if doubts:
         sentences.append(f"{doubts} {'warning' if doubts == 1 else 'warnings'} above.")
-    unknown = [result.verdict for result in results if result.verdict.outcome is Outcome.UNTESTED]
+    verdicts = [result.verdict for result in results]
+    unknown = [one for one in verdicts if one.outcome is Outcome.UNTESTED and one != STOPPED]
     for rule in dict.fromkeys(verdict.hangs_on for verdict in unknown if verdict.hangs_on):
         hanging = sum(verdict.hangs_on == rule for verdict in unknown)
         sentences.append(f"{hanging} can be tested once {rule} is mended.")
@@ -61,6 +64,11 @@ def tells_something(results: Sequence[Result]) -> bool:
     return any(result.verdict.outcome is not Outcome.UNTESTED for result in results)
 
 
+def is_whole(results: Sequence[Result]) -> bool:
+    """Whether every rule was come to: else nobody knows whether it will start."""
+    return all(result.verdict != STOPPED for result in results)
+
+
 def _told(faults: Sequence[Result]) -> str:
     """Return what will happen, each thing once, with the rules that say so."""
     ids: dict[str, list[str]] = {}
@@ -74,7 +82,7 @@ def _first(results: Sequence[Result]) -> str:
     is_fine = ends_well(results)
     rules = [result.rule for result in results if result.verdict.outcome is not Outcome.UNTESTED]
     known = {rule.id for rule in rules}
-    if _STARTS in known:
+    if _STARTS in known and is_whole(results):
         if all(rule.by_url for rule in rules):  # of a running server nobody knows how it was started
             return "It serves; whether SageMaker can start it was not tested."
         told = "SageMaker will start this"

@@ -1,13 +1,17 @@
 import json
 import re
+import signal
+import socket
 import subprocess
 import sys
 from xml.etree import ElementTree as ET
 
 import pytest
+from click.testing import CliRunner
 from faulty import GOOD
 
 from byoc.check.table import RULES
+from byoc.check_commands import check
 
 
 def run(*words, status=0, **given):
@@ -34,9 +38,19 @@ def sure(*words):
     return (GOOD, "--only", "serve-starts", *words)
 
 
-def test_every_rule_is_listed_with_its_part():
-    listed = run("--list").stdout.splitlines()
-    assert [line.split()[0] for line in listed] == [rule.id for rule in RULES]
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        (["--all"], lambda rule: bool(rule.id)),
+        ([], lambda rule: not rule.slow),
+        (["--part", "train", "--skip", "train-sigterm"], lambda rule: rule.part == "train" and not rule.slow),
+        (["--only", "call-of-59-s"], lambda rule: rule.id == "call-of-59-s"),
+    ],
+)
+def test_the_rules_that_the_other_options_choose_are_listed(words, chosen):
+    listed = CliRunner().invoke(check, ["--list", *words]).output.splitlines()
+    expected = [rule.id for rule in RULES if chosen(rule) and rule.id not in words[3:]]
+    assert [line.split()[0] for line in listed] == expected
 
 
 def test_the_ids_are_unique_and_in_kebab_case():
@@ -81,10 +95,14 @@ def test_junit_has_a_case_for_each_rule(tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([GOOD, "--only", "serve-start"], "There is no rule serve-start. Is it serve-starts"),
         (["no-such-image-or-folder"], "no-such-image-or-folder cannot be checked: there is no such folder"),
         (["http://127.0.0.1:1/ping"], "Give http://HOST:PORT alone"),
         (["https://127.0.0.1:1"], "Give http://HOST:PORT of a container"),
+        (
+            ["http://127.0.0.1:1", "--patience", "1"],
+            "no connection (connection refused). Start what shall serve",
+        ),
+        (["localhost:8080"], "For a server that runs already write http://localhost:8080"),
         ([GOOD, "--model", "no-such-model"], "There is no model no-such-model"),
         ([GOOD / "serve"], f"serve is a file. Name the folder of train and serve: byoc check {GOOD}."),
     ],
@@ -100,6 +118,15 @@ def test_what_cannot_be_checked_is_one_line_with_what_to_do(words, told):
     ("words", "told"),
     [
         ([], "Name an image, a folder or a URL"),
+        ([GOOD, "--only", "serve-start"], "There is no rule serve-start. Is it serve-starts"),
+        (
+            ["--list", "--skip", "nosuch"],
+            "There is no rule nosuch. `byoc check --list --all` names them all.",
+        ),
+        (
+            [GOOD, "--json", "-", "--junit", "-"],
+            "--json and --junit are both -. Give each a file of its own.",
+        ),
         ([GOOD, "--content-type", "text/csv"], "give --request FILE too"),
         ([GOOD, "--hyperparameter", "mode"], "Give NAME=VALUE"),
         ([GOOD, "--env", "NO_SUCH_VARIABLE_HERE"], "this shell has no such variable"),
@@ -120,15 +147,46 @@ def test_a_request_needs_a_type(request_file):
     assert "--content-type, such as text/csv" in run(GOOD, "--request", request_file, status=2).stderr
 
 
-def test_a_server_that_does_not_answer_is_not_waited_for_without_end():
-    said = run("http://127.0.0.1:9", "--only", "serve-starts", "--patience", "1", status=1).stdout
+@pytest.fixture
+def mute():
+    """The URL of a server that accepts connections and answers nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for_without_end(mute):
+    said = run(mute, "--only", "serve-starts", "--patience", "1", status=1).stdout
     assert "/ping was not answered with 200 in 1 s" in said
 
 
-def test_a_run_that_could_test_nothing_ends_with_4_and_says_so():
-    done = run("http://127.0.0.1:9", "--only", "ping-warm", "--patience", "1", "--json", "-", status=4)
+def test_a_run_that_could_test_nothing_ends_with_4_and_says_so(mute):
+    done = run(mute, "--only", "ping-warm", "--patience", "1", "--json", "-", status=4)
     assert "Nothing was tested. 1 c" in done.stderr
     assert json.loads(done.stdout)["passed"] is False
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_check_that_is_stopped_tells_what_it_has_judged_by_then(tmp_path, number, status):
+    (tmp_path / "serve").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "serve").chmod(0o755)
+    ids = ["program-executable", "serve-starts", "ping-warm"]
+    files = (tmp_path / "found.json", tmp_path / "found.xml")
+    words = [word for name in ids for word in ("--only", name)]
+    words += [tmp_path, "--json", files[0], "--junit", files[1]]
+    command = [sys.executable, "-m", "byoc", "check", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        head = next(line for line in running.stdout if "program-executable" in line)
+        running.send_signal(number)
+        next(line for line in running.stdout if line == "not tested\n")
+        running.send_signal(number)  # as timeout does, once to it and once to its group
+        rest = running.stdout.read()
+    assert running.returncode == status, head + rest
+    assert "2 rules                  The check was stopped before this was judged." in rest
+    assert "This was stopped before 2 of 3 rules were judged. Nothing that was tested failed.\n" in rest
+    told = json.loads(files[0].read_text())
+    assert told["passed"] is False
+    assert [one["outcome"] for one in told["results"]] == ["pass", "untested", "untested"]
+    assert [case.get("name") for case in ET.parse(files[1]).getroot()] == ids
 
 
 def test_an_empty_folder_is_told_what_belongs_into_it(tmp_path):

@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from byoc.check import serving
+from byoc.check import reach
 from byoc.check.exchange import BrokenCallError, Line
 from byoc.check.load import Load, crowd
 from byoc.check.question import address_of
-from byoc.check.serving import server_at
+from byoc.check.reach import server_at
 from byoc.runtime.network import dial_port
 
 _LARGE = bytes(8 << 20)
@@ -221,7 +221,7 @@ def test_a_running_server_is_called_by_its_own_name(monkeypatch, url, host):
         connection.sendall(_OK)
 
     with server(serve) as dial:
-        monkeypatch.setattr(serving, "dial_port", lambda _port, _host: dial)
+        monkeypatch.setattr(reach, "dial_port", lambda _port, _host: dial)
         server_at(address_of(url)).ping()
     assert heard[0].count(b"Host: ") == 1
     assert b"\r\nHost: " + host + b"\r\n" in heard[0]

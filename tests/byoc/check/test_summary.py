@@ -2,7 +2,7 @@
 
 import pytest
 
-from byoc.check.run import Result
+from byoc.check.run import STOPPED, Result
 from byoc.check.summary import summary, tells_something
 from byoc.check.table import RULES
 from byoc.check.verdict import failed, passed, untested, warned
@@ -31,6 +31,10 @@ def said(*verdicts):
             "It serves; whether SageMaker can start it was not tested. 1 could not be tested: ",
         ),
         ([("train-completes", passed(""))], "Nothing that was tested failed."),
+        (
+            [*_STARTED, ("ping-warm", STOPPED)],
+            "This was stopped before 1 of 3 rules were judged. Nothing that was tested failed.",
+        ),
         (
             [*_STARTED, ("body-6mb", failed("")), ("chunked-request", failed(""))],
             (
