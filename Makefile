@@ -26,10 +26,10 @@ test-check: $(VENV)/.dev  ## Every rule of byoc check, on a program with its fau
 	$(BIN)/python -m pytest tests/byoc/check -m check -n 4 --dist worksteal $(ARGS)
 
 test-docker: $(VENV)/.dev  ## Build, push, pull and run the image with a real engine and registry.
-	$(BIN)/python -m pytest -m docker
+	$(BIN)/python -m pytest tests/docker -m docker
 
 test-sdk: $(VENV)/.dev  ## User-written SDK v2 and v3, boto3 and aws CLI on the local SageMaker.
-	$(BIN)/python -m pytest -m sdk
+	$(BIN)/python -m pytest tests/sdk tests/test_generate_endpoint.py -m sdk
 
 bench: $(VENV)/.dev  ## How fast we serve, beside other servers; ARGS=--short takes 3 minutes.
 	$(BIN)/python bench/serving.py $(ARGS)

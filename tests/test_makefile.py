@@ -103,10 +103,13 @@ def test_nothing_runs_by_a_script_that_names_the_environments_folder():
     assert set(re.findall(r"\$\(BIN\)/([\w-]+)", MAKEFILE.read_text())) == {"python", "shellcheck"}
 
 
-def test_whole_programs_are_checked_only_where_make_looks_for_such_tests():
+@pytest.mark.parametrize("mark", ["check", "docker", "sdk"])
+def test_what_a_target_of_its_own_runs_is_only_where_that_target_looks(mark):
     """To collect every test of the project takes a worker as long as some of these tests."""
-    folder = re.search(r"pytest (\S+) -m check ", MAKEFILE.read_text())[1]
+    places = re.search(rf"pytest (.+) -m {mark}\b", MAKEFILE.read_text())[1].split()
     tests = MAKEFILE.parent / "tests"
-    marked = [file for file in tests.rglob("*.py") if re.search(r"pytest\.mark\.check\b", file.read_text())]
-    assert marked
-    assert [file for file in marked if not file.is_relative_to(MAKEFILE.parent / folder)] == []
+    marked = [file for file in tests.rglob("*.py") if re.search(rf"pytest\.mark\.{mark}\b", file.read_text())]
+    named = [MAKEFILE.parent / place for place in places]
+    lost = [file for file in marked if not any(file.is_relative_to(place) for place in named)]
+    assert lost == []
+    assert [place for place in named if not any(file.is_relative_to(place) for file in marked)] == []
