@@ -23,7 +23,7 @@ from byoc_serving.errors import ServingError
 from byoc_serving.loading import LoadedModel
 from byoc_serving.logs import logging_configuration
 from byoc_serving.metrics.meter import Meter
-from byoc_serving.metrics.table import LOST, OUTGREW, OVERRAN, REQUESTS, RESTARTS, Table
+from byoc_serving.metrics.table import LOST, OUTGREW, OVERRAN, RESTARTS, SERVER_ERRORS, Table
 from byoc_serving.models.peers import Peers
 from byoc_serving.settings import DRAIN_S, MEGABYTE, environment, settings_from
 from byoc_serving.supervision.cores import available_cores
@@ -199,7 +199,7 @@ def child_exit(_server: Arbiter, worker: DoorWorker) -> None:
 def _count_loss(score: Score) -> None:
     lost = len(score.in_flight) + score.placeless
     _counted[LOST] += lost
-    _counted[REQUESTS + 5] += lost
+    _counted[SERVER_ERRORS] += lost
     if score.works_since_s and time.monotonic() - score.works_since_s >= timeout:
         _counted[OVERRAN] += 1.0
 

@@ -14,6 +14,7 @@ from byoc_serving.metrics.table import (
     REFUSED,
     ROWS,
     SECONDS_BOUNDS,
+    SERVER_ERRORS,
     STATUS_CLASSES,
     TOGETHER,
     TOGETHER_BOUNDS,
@@ -46,7 +47,7 @@ class Meter:
         if response is None:
             return
         status_class = response.status // 100
-        numbers[status_class if 0 <= status_class < STATUS_CLASSES else 5] += 1.0
+        numbers[status_class if 0 <= status_class < STATUS_CLASSES else SERVER_ERRORS] += 1.0
         numbers[BYTES_IN] += len(request.body)
         if type(response.body) is bytes:
             numbers[BYTES_OUT] += len(response.body)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 # Where each number is. Requests have six: of no status, 1xx, 2xx, ... 5xx.
 REQUESTS, STATUS_CLASSES = 0, 6
+SERVER_ERRORS = REQUESTS + 5
 ROWS, BYTES_IN, BYTES_OUT, REFUSED, LOST, RESTARTS, OVERRAN, OUTGREW = range(6, 14)
 # A distribution is the sum of what was observed, then how often it was up to each bound, then above all.
 _STRIDE = 24
