@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from byoc.check.exchange import BrokenCallError
 from byoc.check.load import at_once
+from byoc.check.number import counted
 from byoc.check.question import Sample
 from byoc.check.serving import Server
 
@@ -47,8 +48,9 @@ class FirstCalls:
     def __str__(self) -> str:
         """What was seen, as a sentence."""
         return (
-            f"/ping answered 200, and in the {self.bad_s:.1f} s after that {self.bad} of {self.made} calls "
-            f"failed: {self.said}. Later all were answered: something of it was still loading."
+            f"/ping answered 200, and in the {self.bad_s:.1f} s after that {self.bad} of "
+            f"{counted(self.made, 'call')} failed: {self.said}. Later all were answered: something of "
+            "it was still loading."
         )
 
 

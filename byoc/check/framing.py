@@ -3,6 +3,7 @@
 import time
 
 from byoc.check.exchange import NAME, Dial
+from byoc.check.number import counted
 from byoc.check.question import Sample
 
 _QUIET_S = 2.0  # after a whole answer: nothing more comes of who does not close the connection as it is asked
@@ -70,7 +71,7 @@ def length_told(raw: bytes) -> str:
     told = fields["content-length"]
     if told != str(len(body)):
         kind = UnfinishedError if told.isdecimal() and int(told) > len(body) else FramingError
-        raise kind(f"its Content-Length is {told}, and it has {len(body)} bytes")
+        raise kind(f"its Content-Length is {told}, and it has {counted(len(body), 'byte')}")
     return "Content-Length"
 
 
@@ -100,7 +101,7 @@ def _check_chunks(body: bytes) -> None:
             raise kind(f"where a chunk's size should be is {line[:40]!r}") from None
         if not end or size < 0 or (size and rest[size : size + 2] != b"\r\n"):
             kind = UnfinishedError if not end or len(rest) < size + 2 else FramingError
-            raise kind(f"a chunk of {size} bytes does not end there")
+            raise kind(f"a chunk of {counted(size, 'byte')} does not end there")
         if not size:
             break
         rest = rest[size + 2 :]
@@ -108,4 +109,4 @@ def _check_chunks(body: bytes) -> None:
     if not end:
         raise UnfinishedError("no empty line follows its last chunk")
     if after:
-        raise FramingError(f"{len(after)} bytes follow its last chunk")
+        raise FramingError(f"its last chunk is followed by {counted(len(after), 'byte')}")

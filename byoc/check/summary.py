@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from byoc.check.number import counted
 from byoc.check.rule import Part
 from byoc.check.run import STOPPED, Result
 from byoc.check.verdict import Outcome
@@ -40,7 +41,7 @@ def summary(results: Sequence[Result]) -> str:
         wrong = [result for result in others if result.rule.part is part]
         sentences += [f"{name}: {_told(wrong)}."] if wrong else []
     if left := sum(result.verdict == STOPPED for result in results):
-        sentences.insert(0, f"This was stopped before {left} of {len(results)} rules were judged.")
+        sentences.insert(0, f"This was stopped: {left} of {counted(len(results), 'rule')} not judged.")
     doubts = sum(result.verdict.outcome is Outcome.WARN for result in results)
     if doubts:
         sentences.append(f"{doubts} {'warning' if doubts == 1 else 'warnings'} above.")

@@ -193,7 +193,7 @@ def test_a_check_that_is_stopped_tells_what_it_has_judged_by_then(tmp_path, numb
         rest = running.stdout.read()
     assert running.returncode == status, head + rest
     assert "2 rules                  The check was stopped before this was judged." in rest
-    assert "This was stopped before 2 of 3 rules were judged. Nothing that was tested failed.\n" in rest
+    assert "This was stopped: 2 of 3 rules not judged. Nothing that was tested failed.\n" in rest
     told = json.loads(files[0].read_text())
     assert told["passed"] is False
     assert [one["outcome"] for one in told["results"]] == ["pass", "untested", "untested"]

@@ -7,6 +7,7 @@ from byoc.check import sources
 from byoc.check.bodies import sized
 from byoc.check.exchange import BrokenCallError
 from byoc.check.lab import Lab
+from byoc.check.number import counted
 from byoc.check.question import Sample
 from byoc.check.records import are_lines, lines_of, repeated, results_in
 from byoc.check.rule import Part, Rule
@@ -120,16 +121,15 @@ def batch_records(lab: Lab) -> Verdict:
         records, results = len(lines_of(request.body)), results_in(answer.body)
         if not answer.is_good:
             return warned(f"{_lines(request)}: the answer is {answer}.", _ALONE)
-        counted = records if records in results else " or ".join(map(str, sorted(results)))
-        told.append(f"{_lines(request)} in give {counted} out")
+        given = records if records in results else " or ".join(map(str, sorted(results)))
+        told.append(f"{_lines(request)} in give {given} out")
         fits.append(records in results)
     seen = f"{', and '.join(told)}."
     return passed(seen) if all(fits) else warned(seen)
 
 
 def _lines(request: Sample) -> str:
-    count = len(lines_of(request.body))
-    return f"{count} {'line' if count == 1 else 'lines'}"
+    return counted(len(lines_of(request.body)), "line")
 
 
 def _wrong_with(body: bytes) -> str:

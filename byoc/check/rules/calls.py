@@ -7,6 +7,7 @@ from byoc.check.bodies import is_json, is_lines
 from byoc.check.exchange import CALL_S, Answer, BrokenCallError
 from byoc.check.framing import FramingError, bytes_of_answer, is_old, length_told
 from byoc.check.lab import Lab
+from byoc.check.number import counted
 from byoc.check.rule import Part, Rule
 from byoc.check.serving import Server
 from byoc.check.verdict import Verdict, capital, failed, passed, warned
@@ -41,7 +42,8 @@ def invocation_answers(lab: Lab) -> Verdict:
     if not answer.is_good:
         return failed(f"The sample request is answered {answer}.")
     return passed(
-        f"The sample is answered {answer.status} with {len(answer.body):,} bytes in {answer.seconds:.2f} s."
+        f"The sample is answered {answer.status} with {counted(len(answer.body), 'byte')} "
+        f"in {answer.seconds:.2f} s."
     )
 
 
@@ -115,8 +117,8 @@ def custom_attributes(lab: Lab) -> Verdict:
         return passed("1,024 characters of custom attributes change nothing; it returns none.")
     if len(returned) > _MOST_ATTRIBUTES or not all("!" <= char <= "~" for char in returned):
         return warned(
-            f"It returns {len(returned):,} characters of custom attributes, not all visible ASCII, or "
-            f"too many: {returned[:80]!r}."
+            f"It returns {counted(len(returned), 'character')} of custom attributes, not all visible ASCII, "
+            f"or too many: {returned[:80]!r}."
         )
     return passed(f"1,024 characters are taken; it returns {len(returned):,}.")
 

@@ -10,6 +10,7 @@ from byoc.check import sources
 from byoc.check.exchange import Answer
 from byoc.check.lab import Lab
 from byoc.check.load import Load, crowd
+from byoc.check.number import counted, were
 from byoc.check.question import Sample
 from byoc.check.records import pieces_of
 from byoc.check.rule import Part, Rule
@@ -48,30 +49,31 @@ def concurrent_calls(lab: Lab) -> Verdict:
     verdict = judged(*_crowded(server, requests, clients))
     if verdict.outcome is Outcome.FAIL:  # once more, as a busy laptop may lose a call
         verdict = judged(*_crowded(server, requests, clients))
-    return Verdict(verdict.outcome, f"{clients} clients at once: {verdict.seen}", verdict.mend)
+    return Verdict(verdict.outcome, f"{counted(clients, 'client')} at once: {verdict.seen}", verdict.mend)
 
 
 def judged(answered: Sequence[tuple[Alone, Answer]], broken: Sequence[str]) -> Verdict:
     """Say what calls at the same time came to: each with what it is answered alone, and why others broke."""
     many = len(answered) + len(broken)
+    calls = counted(many, "call")
     if broken:
-        return failed(f"{len(broken)} of {many} calls were not answered: {broken[0]}.")
+        return failed(f"{len(broken)} of {calls} {were(len(broken))} not answered: {broken[0]}.")
     if any(answer.status != alone.answer.status for alone, answer in answered):
         statuses = Counter(answer.status for _, answer in answered)
         told = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
-        return failed(f"of {many} calls were answered {told}.")
+        return failed(f"of {calls} were answered {told}.")
     others = sum(answer.body != alone.answer.body for alone, answer in answered if alone.repeats)
     if others:
         return failed(
-            f"{others} of {many} answers are not what a call alone is answered.",
+            f"{others} of {calls} {were(others)} answered otherwise than a call alone.",
             "Something that calls share is changed by them: a global, a buffer, a model's state, a file.",
         )
     if not all(alone.repeats for alone, _ in answered):
-        return passed(f"{many} calls were answered well; answers differ from call to call anyway.")
+        return passed(f"{calls} were answered well; answers differ from call to call anyway.")
     kinds = len({alone.answer.body for alone, _ in answered})
     if kinds == 1:
-        return passed(f"{many} calls were all answered alike; a request of several records would show more.")
-    return passed(f"{many} calls of {kinds} kinds were all answered as they are alone.")
+        return passed(f"{calls} were all answered alike; a request of several records would show more.")
+    return passed(f"{calls} of {kinds} kinds were all answered as they are alone.")
 
 
 def _requests(server: Server, sample: Sample, plain: Answer) -> list[Alone]:

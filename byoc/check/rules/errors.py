@@ -9,6 +9,7 @@ from byoc.check import sources
 from byoc.check.bodies import garbage, is_json, kind_of
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
+from byoc.check.number import counted
 from byoc.check.rule import Part, Rule
 from byoc.check.serving import Server
 from byoc.check.verdict import CannotTestError, Outcome, Verdict, capital, failed, passed, untested, warned
@@ -79,7 +80,7 @@ def errors_without_traceback(lab: Lab) -> Verdict:
     for name, answer in answers:
         if found := trace_in(answer.body):
             return warned(f"The answer {answer.status} to {name} has {found} in it.")
-    return passed(f"None of {len(answers)} answers to mistakes shows the program's inside.")
+    return passed(f"Of {counted(len(answers), 'answer')} to mistakes none shows the program's inside.")
 
 
 def worker_survives(lab: Lab) -> Verdict:

@@ -10,6 +10,7 @@ from byoc.check import sources
 from byoc.check.facts import BIDIRECTIONAL, GB, MOST_BYTES, MULTI_MODEL, SCHEMA_2
 from byoc.check.lab import Lab
 from byoc.check.launched import launched, script_path
+from byoc.check.number import counted
 from byoc.check.rule import Part, Rule
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, untested, warned
 from byoc.runtime.images import BINDS_TO_PORT, DockerImage
@@ -120,7 +121,8 @@ def opt_ml_empty(lab: Lab) -> Verdict:
     ]
     if not hidden:
         return passed("Nothing lies below /opt/ml/input, model, output or checkpoints.")
-    seen = f"{hidden[0]} is in the image" + (f", and {len(hidden) - 1} more such files" if hidden[1:] else "")
+    more = f", and {counted(len(hidden) - 1, 'more such file')}" if hidden[1:] else ""
+    seen = f"{hidden[0]} is in the image{more}"
     needed = [path for path in _needed(lab) if any(_is_below(path, f"/opt/ml/{name}") for name in _RESERVED)]
     if needed:
         return failed(f"{seen}; {needed[0]} is needed to start.")

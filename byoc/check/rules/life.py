@@ -10,6 +10,7 @@ from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.flight import calls_in_flight, predictors_of, wait_until
 from byoc.check.lab import Lab
 from byoc.check.load import Load
+from byoc.check.number import counted, were
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
 from byoc.check.serving import Server
@@ -47,7 +48,8 @@ def ping_frozen(lab: Lab) -> Verdict:
         with frozen(predictors):
             answers = [answer for _ in range(_TRIES) if (answer := _ping(server)) is not None]
     names = ", ".join(sorted({one.name for one in predictors}))
-    return stood_still(f"With {len(predictors)} processes frozen ({names})", answers, is_known)
+    processes = counted(len(predictors), "process", "processes")
+    return stood_still(f"With {processes} frozen ({names})", answers, is_known)
 
 
 def stood_still(when: str, answers: Sequence[Answer], is_interpreter: bool) -> Verdict:
@@ -119,11 +121,12 @@ def memory_growth(lab: Lab) -> Verdict:
         after = _memory(server)
         if calls < _FEWEST_CALLS:
             raise CannotTestError(
-                f"It answered {calls} calls in {_CALLS_S:g} s; {_FEWEST_CALLS} are needed. "
-                f"Give a request that is answered sooner than this one of {len(sample.body)} bytes."
+                f"It answered {counted(calls, 'call')} in {_CALLS_S:g} s; {_FEWEST_CALLS} are needed. "
+                f"Give a request that is answered sooner than this of {counted(len(sample.body), 'byte')}."
             )
         seen = (
-            f"{_mb(ready)} when ready, {_mb(warm)} after {warm_calls} calls, {_mb(after)} after {calls} more"
+            f"{_mb(ready)} when ready, {_mb(warm)} after {counted(warm_calls, 'call')}, "
+            f"{_mb(after)} after {calls} more"
         )
         if not _grew(warm, after, calls):
             return passed(f"{seen}.")
@@ -147,15 +150,15 @@ def call_of_59_s(lab: Lab) -> Verdict:
             _compute(lab, server)
             now = set() if server.is_gone() else {one.pid for one in server.processes()}
             gone = [one for one in flight.predictors if one.pid not in now]
-    killed = f"{len(gone)} of {len(flight.predictors)} processes that predict were killed meanwhile."
-    if flight.losses:
+    killed = f"{len(gone)} of {len(flight.predictors)} that predict {were(len(gone))} killed meanwhile."
+    if lost := len(flight.losses):
         return failed(
-            f"{len(flight.losses)} of {len(flight.losses) + flight.kept} calls that took {_COMPUTES_S:g} s "
-            f"were lost: {flight.losses[0]}. {killed if gone else ''}".strip()
+            f"{lost} of {counted(lost + flight.kept, 'call')} that took {_COMPUTES_S:g} s "
+            f"{were(lost)} lost: {flight.losses[0]}. {killed if gone else ''}".strip()
         )
     if gone:
         return failed(f"{killed} A call that one of them answers would be lost.")
-    return passed(f"{flight.kept} calls that took {_COMPUTES_S:g} s were answered.")
+    return passed(f"{counted(flight.kept, 'call')} that took {_COMPUTES_S:g} s {were(flight.kept)} answered.")
 
 
 def _compute(lab: Lab, server: Server) -> None:

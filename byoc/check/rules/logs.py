@@ -10,6 +10,7 @@ from byoc.check import sources
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.flight import wait_until
 from byoc.check.lab import Lab
+from byoc.check.number import counted
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
 from byoc.check.serving import Server
@@ -44,8 +45,7 @@ def logs_on_stdout(lab: Lab) -> Verdict:
         return failed(f"It wrote nothing to stdout and stderr, but to {', '.join(sorted(files))}.")
     if not lines:
         return warned("It wrote nothing to stdout and stderr, neither as it started nor as it was called.")
-    many = "1 line" if len(lines) == 1 else f"{len(lines):,} lines"
-    seen = f"It wrote {many}, ending with: {lines[-1][:_SHOWN]}"
+    seen = f"It wrote {counted(len(lines), 'line')}, ending with: {lines[-1][:_SHOWN]}"
     if not says and grown:
         return failed(f"Of calls it wrote nothing to stdout and stderr, but to {', '.join(grown)}. {seen}")
     if grown:
@@ -68,7 +68,8 @@ def logs_no_secrets(lab: Lab) -> Verdict:
         if any(value.encode() in answer.body for answer in answers):
             return failed(f"The value of the variable {name} is in an answer to a wrong call.")
     return passed(
-        f"After {len(answers)} wrong calls, neither its log nor an answer has a value of {', '.join(hidden)}."
+        f"After {counted(len(answers), 'wrong call')}, neither its log nor an answer has a value of "
+        f"{', '.join(hidden)}."
     )
 
 

@@ -11,6 +11,7 @@ from byoc.check import sources
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.load import at_once
+from byoc.check.number import counted, were
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup, lay_out_named_model
 from byoc.check.serving import Server
@@ -198,9 +199,9 @@ def many(lab: Lab) -> Verdict:
     taken = sum(answer.status == _OK for answer in answers)
     odd = [answer for answer in answers if answer.status not in (_OK, _FULL)]
     if odd:
-        return failed(f"After {taken} models, one more is answered {odd[0]}, not 507.")
+        return failed(f"After {counted(taken, 'model')}, one more is answered {odd[0]}, not 507.")
     if not is_alive:
-        return failed(f"With {taken} models loaded it does not answer /ping any more.")
+        return failed(f"With {counted(taken, 'model')} loaded it does not answer /ping any more.")
     if loads.count(_OK) != 1:
         answered = ", ".join(map(str, sorted(loads)))
         return warned(
@@ -208,7 +209,8 @@ def many(lab: Lab) -> Verdict:
         )
     full = len(answers) - taken
     return passed(
-        f"{taken} models were loaded, {full} answered 507; and one, wanted {_AT_ONCE} times at once, once."
+        f"{counted(taken, 'model')} {were(taken)} loaded, {full} answered 507; "
+        f"and one, wanted {_AT_ONCE} times at once, once."
     )
 
 

@@ -7,6 +7,7 @@ from byoc.check import sources
 from byoc.check.bodies import garbage, padded, sized, unpadded
 from byoc.check.exchange import CALL_S, BrokenCallError
 from byoc.check.lab import Lab
+from byoc.check.number import counted
 from byoc.check.rule import Part, Rule
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
 
@@ -54,7 +55,9 @@ def _large_body(lab: Lab, size: int) -> Verdict:
     """Send a body full of records, and where it is not read find out what about it is too much."""
     lab.good_answer()
     if len(lab.sample.body) >= size:
-        return passed(f"The sample itself has {len(lab.sample.body):,} bytes, and is answered with 2xx.")
+        return passed(
+            f"The sample itself has {counted(len(lab.sample.body), 'byte')}, and is answered with 2xx."
+        )
     lab.progress(f"a body of {size:,} bytes is sent")
     trial = _sent(lab, sized(lab.sample, size))
     words = f"A body of {size:,} bytes"

@@ -9,6 +9,7 @@ from byoc.check import sources
 from byoc.check.exchange import BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.load import Load, crowd
+from byoc.check.number import counted, were
 from byoc.check.rule import Part, Rule
 from byoc.check.serving import Server
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, untested, warned
@@ -46,7 +47,7 @@ def connects_in_time(lab: Lab) -> Verdict:
         )
     busy = _best_round(lambda: _connect_under_load(lab, server, call_s))
     if _is_slow(busy):
-        return failed(f"While {crowd(_CALLERS, call_s)} clients called, {_told(busy)}.")
+        return failed(f"While {counted(crowd(_CALLERS, call_s), 'client')} called, {_told(busy)}.")
     return _unless_refused(f"While nobody called, {_told(idle)}; under load, {_told(busy)}.", [*idle, *busy])
 
 
@@ -77,11 +78,12 @@ def ping_warm(lab: Lab) -> Verdict:
         again, slowest = _pings(server, _WARM_PINGS)
         if again:
             return failed(
-                f"{len(again)} of {_WARM_PINGS} pings were not answered with 200 in 2 s: {again[0]}."
+                f"{len(again)} of {_WARM_PINGS} pings {were(len(again))} not answered with 200 in 2 s: "
+                f"{again[0]}."
             )
         return warned(
-            f"{len(wrong)} of {_WARM_PINGS} pings were not answered with 200 in 2 s: {wrong[0]}. The next "
-            f"{_WARM_PINGS} were, within {slowest * 1000:.0f} ms."
+            f"{len(wrong)} of {_WARM_PINGS} pings {were(len(wrong))} not answered with 200 in 2 s: "
+            f"{wrong[0]}. The next {_WARM_PINGS} were, within {slowest * 1000:.0f} ms."
         )
     return passed(f"{_WARM_PINGS} pings were answered within {slowest * 1000:.0f} ms.")
 
@@ -106,7 +108,7 @@ def ping_busy(lab: Lab) -> Verdict:
     if wrong:
         wrong, slowest_s, queued_s = _pings_under_load(lab, server, clients)
     if wrong:
-        return failed(f"While {clients} clients called without pause: {wrong[0]}.")
+        return failed(f"While {counted(clients, 'client')} called without pause: {wrong[0]}.")
     return overtaking(clients, slowest_s, queued_s)
 
 
@@ -120,8 +122,8 @@ def overtaking(clients: int, ping_s: float, call_s: float) -> Verdict:
         call_s: that a call took meanwhile (median), 0 where none was answered.
     """
     seen = (
-        f"While {clients} clients called without pause, /ping took {ping_s * 1000:.0f} ms at most, "
-        f"and a call {call_s * 1000:.0f} ms"
+        f"While {counted(clients, 'client')} called without pause, /ping took {ping_s * 1000:.0f} ms at "
+        f"most, and a call {call_s * 1000:.0f} ms"
     )
     if call_s >= _UNDER_WAY_S and ping_s <= call_s / 2:
         return passed(f"{seen}.")
@@ -216,7 +218,7 @@ def _told(seconds: Sequence[float]) -> str:
         return usual
     never = sum(math.isinf(one) for one in seconds)
     nobody = f", {never} not at all" if never else ""
-    missed = f"{late} of {len(seconds)} connections were not accepted within 250 ms{nobody}"
+    missed = f"{late} of {len(seconds)} connections {were(late)} not accepted within 250 ms{nobody}"
     return missed if _is_slow(seconds) else f"{usual}; {missed}"
 
 

@@ -3,6 +3,7 @@
 from byoc.check import sources
 from byoc.check.facts import GB, MOST_BYTES
 from byoc.check.lab import Lab
+from byoc.check.number import counted
 from byoc.check.rule import Part, Rule
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
 from byoc.check.waiting import NotServingError
@@ -30,7 +31,7 @@ def serverless_4mb(lab: Lab) -> Verdict:
     """The size of the sample request and of its answer."""
     sample = lab.sample
     answer = lab.good_answer()
-    seen = f"A request of {len(sample.body):,} bytes is answered with {len(answer.body):,}."
+    seen = f"A request of {counted(len(sample.body), 'byte')} is answered with {len(answer.body):,}."
     return failed(seen) if max(len(sample.body), len(answer.body)) > _PAYLOAD_BYTES else passed(seen)
 
 

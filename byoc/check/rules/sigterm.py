@@ -9,6 +9,7 @@ from byoc.check import sources
 from byoc.check.flight import Flight, calls_in_flight, calls_without_pause, flight_of, terminated
 from byoc.check.lab import Lab
 from byoc.check.load import crowd
+from byoc.check.number import counted, were
 from byoc.check.rule import Part, Rule
 from byoc.check.signals import send
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
@@ -140,7 +141,8 @@ def _kept(flight: Flight) -> str:
 
 def _lost(flight: Flight) -> str:
     lost = len(flight.losses)
-    return f"Of {lost + flight.kept} calls under way at SIGTERM, {lost} were lost: {flight.losses[0]}."
+    calls = counted(lost + flight.kept, "call")
+    return f"Of {calls} under way at SIGTERM, {lost} {were(lost)} lost: {flight.losses[0]}."
 
 
 RULES = (

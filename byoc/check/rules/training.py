@@ -10,6 +10,7 @@ from byoc.check import sources
 from byoc.check.cause import READ, blames_network, causes_in, is_traceback, last_lines
 from byoc.check.encoding import FRAMEWORK, others_of
 from byoc.check.lab import Lab
+from byoc.check.number import counted
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import TrainSetup
 from byoc.check.training import Trained, Training
@@ -51,7 +52,7 @@ def model_left(lab: Lab) -> Verdict:
     run = lab.completed
     files = [path for path in run.left if (run.tree.model / path).is_file()]
     if files:
-        return passed(f"It left {len(files)} {'file' if len(files) == 1 else 'files'}, such as {files[0]}.")
+        return passed(f"It left {counted(len(files), 'file')}, such as {files[0]}.")
     return failed("/opt/ml/model holds no file when it has ended.")
 
 
@@ -67,7 +68,7 @@ def model_links(lab: Lab) -> Verdict:
         return passed("/opt/ml/model holds files and folders alone.")
     path, mode = next(iter(odd.items()))
     kind = "a link" if stat.S_ISLNK(mode) else "a pipe, a socket or a device"
-    more = f", and so are {len(odd) - 1} more" if len(odd) > 1 else ""
+    more = f", and so {'is' if len(odd) == 2 else 'are'} {len(odd) - 1} more" if len(odd) > 1 else ""
     return failed(f"/opt/ml/model/{path} is {kind}{more}.")
 
 
@@ -138,7 +139,7 @@ def failure_file(lab: Lab) -> Verdict:
     if not told or (late and not named):
         line = late or all_told[0]
         return warned(
-            f"The cause, {_short(line)!r}, comes after {run.failure.rindex(line)} characters of "
+            f"The cause, {_short(line)!r}, comes after {counted(run.failure.rindex(line), 'character')} of "
             f"/opt/ml/output/failure; {READ} are read."
         )
     if not named:

@@ -37,7 +37,7 @@ def test_an_answer_tells_its_end(raw, told):
         (_CHUNKED + b"2\r\nok\r\n", "size should be"),
         (_CHUNKED + b"3\r\nok\r\n0\r\n\r\n", "does not end there"),
         (_CHUNKED + b"2\r\nok\r\n0\r\n", "no empty line"),
-        (_CHUNKED + b"0\r\n\r\nmore", "4 bytes follow"),
+        (_CHUNKED + b"0\r\n\r\nmore", "its last chunk is followed by 4 bytes"),
         (_CHUNKED + b"-1\r\n\r\n", "does not end there"),
     ],
 )

@@ -26,9 +26,9 @@ def test_calls_at_once_pass_where_each_is_answered_as_it_is_alone():
 @pytest.mark.parametrize(
     ("answered", "broken", "seen"),
     [
-        ([(ONE, answer())], ["POST /invocations: closed"], "1 of 2 calls were not answered"),
+        ([(ONE, answer())], ["POST /invocations: closed"], "1 of 2 calls was not answered"),
         ([(ONE, answer()), (ONE, answer(503))], [], "1 200, 1 503"),
-        ([(ONE, answer()), (TWO, answer())], [], "1 of 2 answers are not what a call alone is answered"),
+        ([(ONE, answer()), (TWO, answer())], [], "1 of 2 calls was answered otherwise than a call alone"),
     ],
     ids=["broken", "refused", "somebody else's"],
 )

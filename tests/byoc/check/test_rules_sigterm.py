@@ -91,14 +91,14 @@ LOST = flight(2, 200, broken=1)
     ("frozen", "unfrozen", "outcome", "seen"),
     [
         ([flight(8, 200, 200)], None, Outcome.PASS, "2 calls were under way at SIGTERM, and all were"),
-        ([flight(8, 200, 503)] * 2, None, Outcome.FAIL, "1 were lost: it was answered 503"),
-        ([flight(8, 200, 500)] * 2, None, Outcome.FAIL, "1 were lost: it was answered 500"),
-        ([flight(8, 200, broken=1)] * 2, None, Outcome.FAIL, "1 were lost: closed"),
+        ([flight(8, 200, 503)] * 2, None, Outcome.FAIL, "1 was lost: it was answered 503"),
+        ([flight(8, 200, 500)] * 2, None, Outcome.FAIL, "1 was lost: it was answered 500"),
+        ([flight(8, 200, broken=1)] * 2, None, Outcome.FAIL, "1 was lost: closed"),
         ([flight(1, broken=8)] * 2, None, Outcome.FAIL, "Of 8 calls under way at SIGTERM, 8 were lost: "),
-        ([LOST, flight(8, 200)], None, Outcome.WARN, "1 were lost: closed. At another SIGTERM 1 call was"),
+        ([LOST, flight(8, 200)], None, Outcome.WARN, "1 was lost: closed. At another SIGTERM 1 call was"),
         ([LOST] * 2, flight(0, 200), Outcome.WARN, "When none did, 1 call was under way at SIGTERM, and"),
         ([LOST] * 2, flight(0), Outcome.WARN, "When none did, no call was under way at SIGTERM."),
-        ([LOST] * 2, flight(0, broken=1), Outcome.FAIL, "stood still then. When none did: Of 1 calls under"),
+        ([LOST] * 2, flight(0, broken=1), Outcome.FAIL, "stood still then. When none did: Of 1 call under"),
     ],
 )
 def test_a_lost_call_weighs_less_where_the_process_that_lost_it_could_not_read_it(

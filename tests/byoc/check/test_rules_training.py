@@ -144,7 +144,7 @@ def test_another_model_with_the_same_hyperparameters_is_noticed(tmp_path, models
     [
         ("OSError: [Errno 30] Read-only file system", Outcome.PASS, "says 'OSError"),
         ("Training failed.", Outcome.WARN, "says 'Training failed.', and not that"),
-        ("Training failed.\n" * 80 + "OSError: [Errno 30]", Outcome.WARN, "comes after 1360 characters"),
+        ("Training failed.\n" * 80 + "OSError: [Errno 30]", Outcome.WARN, "comes after 1,360 characters"),
     ],
 )
 def test_a_failure_that_names_no_cause_is_noticed(tmp_path, failure, outcome, seen):

@@ -33,7 +33,7 @@ def said(*verdicts):
         ([("train-completes", passed(""))], "Nothing that was tested failed."),
         (
             [*_STARTED, ("ping-warm", STOPPED)],
-            "This was stopped before 1 of 3 rules were judged. Nothing that was tested failed.",
+            "This was stopped: 1 of 3 rules not judged. Nothing that was tested failed.",
         ),
         (
             [*_STARTED, ("body-6mb", failed("")), ("chunked-request", failed(""))],
