@@ -25,6 +25,14 @@ _NETWORK = re.compile(
     r"|\bnetwork (?:is |was )?(?:down|isolat\w*|unavailable|not available|access|connection|error)"
 )
 
+# How programs say that they cannot do with a word: click's, typer's, argparse's, cobra's, clap's; and how
+# interpreters do that take it for a file.
+_REFUSALS = re.compile(
+    r"(?i)unexpected|unrecogni[sz]ed|unknown|invalid (?:choice|\w+ value)|no such (?:command|option)"
+    r"|(?:was|is)(?:n't| not) expected|can(?:'t|not) (?:open file|find (?:module|or load))"
+    r"|could not find or load"
+)
+
 
 def causes_in(text: str, most: int | None = None) -> list[str]:
     """Return the lines that say something: neither frames of a traceback, which are indented, nor headings.
@@ -58,3 +66,18 @@ def last_lines(log: str, usual: str) -> list[str]:
 def blames_network(line: str) -> bool:
     """Whether a line says that there is no network, in the words of libraries or in a sentence."""
     return _NETWORK.search(line) is not None
+
+
+def refuses(log: str, word: str) -> bool:
+    """Whether a program wrote that it cannot do with a word of its command line."""
+    named = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
+    return any(named.search(line) and _REFUSALS.search(line) for line in log.splitlines())
+
+
+def takes_no(word: str) -> str:
+    """Return how to mend a program that cannot do with the word that SageMaker appends."""
+    return (
+        f"SageMaker runs the image as `docker run IMAGE {word}`, and what ENTRYPOINT runs takes no word "
+        f"{word}. Put a program called {word} on PATH, one that execs that command, and have no ENTRYPOINT; "
+        "or an ENTRYPOINT that takes that word."
+    )

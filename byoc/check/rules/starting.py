@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from byoc.check import sources
+from byoc.check.cause import refuses, takes_no
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.question import Address
@@ -27,9 +28,16 @@ def serve_starts(lab: Lab) -> Verdict:
     try:
         server = lab.server()
     except NotServingError as error:
-        return failed(f"{error}", _NO_MODEL if _has_no_model(lab) else "")
+        return failed(f"{error}", _mend(lab, error))
     seen = f"/ping answered 200 after {server.ready_s:.1f} s."
     return warned(seen) if server.ready_s > _SLOW_START_S else passed(seen)
+
+
+def _mend(lab: Lab, error: NotServingError) -> str:
+    """Return how to mend it, "" where what it wrote says more than is known here."""
+    if error.ended and lab.facts.entrypoint and refuses(error.log, "serve"):
+        return takes_no("serve")
+    return _NO_MODEL if _has_no_model(lab) else ""
 
 
 def _has_no_model(lab: Lab) -> bool:

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 
 from byoc.check import sources
-from byoc.check.cause import READ, blames_network, causes_in, is_traceback, last_lines
+from byoc.check.cause import READ, blames_network, causes_in, is_traceback, last_lines, refuses, takes_no
 from byoc.check.encoding import FRAMEWORK, others_of
 from byoc.check.lab import Lab
 from byoc.check.number import counted
@@ -44,7 +44,8 @@ def completes(lab: Lab) -> Verdict:
             f"It {run.ended}. Give it longer, --patience SECONDS, or hyperparameters that take less."
         )
     failure = f" with /opt/ml/output/failure {_short(run.failure)!r}" if run.failure else ""
-    return failed(f"It {run.ended}{failure}{run.tail()}")
+    mend = takes_no("train") if lab.facts.entrypoint and refuses(run.log, "train") else ""
+    return failed(f"It {run.ended}{failure}{run.tail()}", mend)
 
 
 def model_left(lab: Lab) -> Verdict:

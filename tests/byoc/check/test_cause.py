@@ -2,7 +2,7 @@
 
 import pytest
 
-from byoc.check.cause import blames_network, causes_in, is_traceback, last_lines
+from byoc.check.cause import blames_network, causes_in, is_traceback, last_lines, refuses
 
 TRACEBACK = """Traceback (most recent call last):
   File "train", line 3, in <module>
@@ -54,3 +54,34 @@ def test_a_lack_of_network_is_told_from_neural_networks(line, is_so):
 def test_what_a_good_run_wrote_too_is_no_cause():
     usual = "no route to host, try 3\ndone\n"
     assert last_lines("no route to host, try 12\n\nConnection refused\n", usual) == ["Connection refused"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Error: Got unexpected extra argument (serve)",  # click, as uvicorn and flask run
+        "Error: No such command 'serve'.",
+        "app.py: error: unrecognized arguments: serve",  # argparse
+        "app.py: error: argument verb: invalid choice: 'serve' (choose from 'run')",
+        "server.py: error: argument port: invalid int value: 'serve'",
+        'Error: unknown command "serve" for "app"',  # cobra
+        "error: unexpected argument 'serve' found",  # clap
+        "python: can't open file '/opt/program/serve': [Errno 2] No such file or directory",
+        "Error: Cannot find module '/app/serve'",
+    ],
+)
+def test_a_program_that_cannot_do_with_the_word_serve_is_known_by_what_it_wrote(line):
+    assert refuses(f"Usage: app [OPTIONS] APP\n{line}\n", "serve")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ModuleNotFoundError: No module named 'serve'",
+        "unexpected end of file in serve.py",
+        "unknown model type in model-server",
+        "starting serve",
+    ],
+)
+def test_other_ends_are_not_blamed_on_the_word(line):
+    assert not refuses(line, "serve")

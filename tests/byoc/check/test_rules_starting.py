@@ -7,10 +7,10 @@ from faulty import GOOD, SAMPLE
 from byoc.check.lab import Lab
 from byoc.check.question import Question
 from byoc.check.rules import starting
-from byoc.check.rules.starting import model_is_read, ping_while_loading
+from byoc.check.rules.starting import model_is_read, ping_while_loading, serve_starts
 from byoc.check.stuck import Stuck
 from byoc.check.verdict import Outcome
-from byoc.check.waiting import Ping
+from byoc.check.waiting import NotServingError, Ping
 from byoc.runtime.images import Folder
 
 pytestmark = pytest.mark.check
@@ -64,3 +64,14 @@ def test_a_model_that_is_loaded_before_anything_is_answered_is_not_loaded_for_a_
     monkeypatch.setattr(starting, "is_opened_unasked", lambda _lab: unasked)
     monkeypatch.setattr(Lab, "server", lambda _lab: None)
     assert ping_while_loading(Lab(Question(Folder(GOOD)), tmp_path)).outcome is outcome
+
+
+def test_an_entrypoint_that_takes_no_word_serve_is_told_from_a_model_that_is_missing(monkeypatch, tmp_path):
+    def ended(_lab):
+        raise NotServingError("It ended.", ended=True, log="Error: Got unexpected extra argument (serve)\n")
+
+    (tmp_path / "Dockerfile").write_text('FROM python:3.12\nENTRYPOINT ["uvicorn", "app:app"]\n')
+    monkeypatch.setattr(Lab, "server", ended)
+    found = serve_starts(Lab(Question(Folder(tmp_path)), tmp_path))
+    assert found.outcome is Outcome.FAIL
+    assert "docker run IMAGE serve" in found.mend
