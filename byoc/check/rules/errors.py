@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from byoc.check import sources
 from byoc.check.bodies import garbage, is_json, kind_of
+from byoc.check.complaint import is_complaint
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.number import counted
@@ -128,8 +129,8 @@ def trace_in(body: bytes) -> str:
     return next((name for name, pattern in _TRACES.items() if pattern.search(body)), "")
 
 
-def judged(reply: Reply) -> Verdict:
-    """Say what one mistake came to."""
+def judged(reply: Reply, good: bytes) -> Verdict:
+    """Say what one mistake came to, beside the answer to a good call."""
     name, answer = reply.mistake.name, reply.answer
     if answer is None:
         return failed(f"{capital(name)} is not answered: {reply.why}.")
@@ -137,19 +138,28 @@ def judged(reply: Reply) -> Verdict:
         return failed(f"{capital(name)} is answered {answer}.")
     if answer.blames_the_caller:
         return passed(f"{capital(name)} is answered {answer.status}.")
-    if answer.is_good and reply.mistake.can_be_good:
-        return passed(f"{capital(name)} is answered {answer.status}: it does not mind.")
-    if answer.is_good and not answer.body.strip():
-        return passed(f"{capital(name)} is answered {answer.status}, with nothing.")
+    if answer.is_good:
+        return _of_good(reply.mistake, answer, good)
     return warned(f"{capital(name)} is answered {answer}.")
+
+
+def _of_good(mistake: Mistake, answer: Answer, good: bytes) -> Verdict:
+    """Say what a mistake came to that is answered with 2xx."""
+    name = capital(mistake.name)
+    if is_complaint(answer.body, good):
+        return warned(f"{name} is answered {answer}: an error, which its status calls a success.")
+    if mistake.can_be_good:
+        return passed(f"{name} is answered {answer.status}: it does not mind.")
+    if not answer.body.strip():
+        return passed(f"{name} is answered {answer.status}, with nothing.")
+    return warned(f"{name} is answered {answer}.")
 
 
 def _blamed(lab: Lab, mistakes: list[Mistake]) -> Verdict:
     """Return the first verdict that is not good, or all that were seen."""
-    lab.good_answer()
-    seen = []
+    good, seen = lab.good_answer(), []
     for mistake in mistakes:
-        verdict = judged(_made(lab, mistake))
+        verdict = judged(_made(lab, mistake), good.body)
         if verdict.outcome is not Outcome.PASS:
             return verdict
         if bad := _after(lab, lab.server(), mistake.name):

@@ -22,11 +22,12 @@ def answer(status=200, body=b"1\n"):
         (answer(200), False, Outcome.WARN),
         (answer(200, b""), False, Outcome.PASS),
         (answer(302), True, Outcome.WARN),
+        (answer(200, b'{"error": "no such type"}'), True, Outcome.WARN),
     ],
 )
 def test_a_mistake_is_to_be_answered_as_the_callers(reply, can_be_good, outcome):
     mistake = Mistake("an empty body", b"", {}, can_be_good)
-    verdict = errors.judged(Reply(mistake, reply, "closed"))
+    verdict = errors.judged(Reply(mistake, reply, "closed"), b"1\n")
     assert verdict.outcome is outcome
     assert verdict.seen.startswith("An empty body is ")
 
