@@ -1,12 +1,13 @@
-"""What a server does while files of its model cannot be read: each is a pipe that nobody writes to."""
+"""What a server does while files of its model cannot be read: pipes that nobody writes to, or garbage."""
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from byoc.check.bodies import garbage
 from byoc.check.exchange import Answer, BrokenCallError
 from byoc.check.flight import wait_until
 from byoc.check.lab import Lab
@@ -89,6 +90,19 @@ def is_opened_unasked(lab: Lab) -> bool:
         return wait_until(lambda: _is_opened(server, names), _watched_s(lab))
 
 
+def spoilt(lab: Lab) -> Answer | None:
+    """Start it with garbage in every file of its model, and these ordinary files, as pipes are not.
+
+    Returns:
+        its answer to the sample request if that is 2xx, else None: it has read the files.
+    """
+    names = _names(lab, _files(model_of(lab)))
+    with lab.starting(ServeSetup(), _altered(lab, names, lambda file: file.write_bytes(garbage()))) as server:
+        pings = watch(lab, server)
+        answer = _answer(lab, server) if pings[-1:] and pings[-1].status == _OK else None
+    return answer if isinstance(answer, Answer) and answer.is_good else None
+
+
 def model_of(lab: Lab) -> Path:
     """Return the model's folder, which has files.
 
@@ -143,18 +157,19 @@ def _names(lab: Lab, files: Iterable[Path]) -> list[Path]:
 
 def _stuck(lab: Lab, names: Iterable[Path]) -> Path:
     """Return a copy of the model's folder in which files of those names are pipes."""
+    return _altered(lab, names, os.mkfifo)
+
+
+def _altered(lab: Lab, names: Iterable[Path], make: Callable[[Path], object]) -> Path:
+    """Return a copy of the model's folder in which files of those names are made anew."""
     folder = lab.work / "stuck"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(model_of(lab), folder, symlinks=True)
     for name in names:
-        _make_pipe(folder / name)
+        (folder / name).parent.chmod(0o755)
+        (folder / name).unlink()
+        make(folder / name)
     return folder
-
-
-def _make_pipe(file: Path) -> None:
-    file.parent.chmod(0o755)
-    file.unlink()
-    os.mkfifo(file)
 
 
 def _answer(lab: Lab, server: Server) -> Answer | BrokenCallError | None:

@@ -9,8 +9,17 @@ from byoc.check.lab import Lab
 from byoc.check.question import Address
 from byoc.check.rule import Part, Rule
 from byoc.check.runs import ServeSetup
-from byoc.check.stuck import Stuck, is_opened_unasked, model_of, told, watch, without_any, without_largest
-from byoc.check.verdict import CannotTestError, Verdict, failed, passed, untested, warned
+from byoc.check.stuck import (
+    Stuck,
+    is_opened_unasked,
+    model_of,
+    spoilt,
+    told,
+    watch,
+    without_any,
+    without_largest,
+)
+from byoc.check.verdict import CannotTestError, Outcome, Verdict, failed, passed, untested, warned
 from byoc.check.waiting import NotServingError
 from byoc.runtime.readiness import PING_TIMEOUT_S
 
@@ -70,11 +79,11 @@ def ping_while_loading(lab: Lab) -> Verdict:
     seen = lab.once(without_largest)
     if not seen.is_opened and not seen.hung:  # not needed, or looked at before it is opened
         seen = lab.once(without_any)
-    if seen.is_ignored:
+    if seen.is_ignored and lab.once(spoilt) is not None:
         return untested(f"It reads no file of /opt/ml/model: see {_IS_READ}.", _IS_READ)
     if seen.hung:
         return _hung(lab, seen)
-    if seen.is_ready:
+    if seen.is_ready and not seen.is_ignored:
         return _early(seen)
     if not seen.is_opened:
         return _unopened(seen)
@@ -90,6 +99,11 @@ def model_is_read(lab: Lab) -> Verdict:
         if seen.is_opened:
             return passed("It opens files of its model.")
     if not seen.is_ignored:
+        return _unopened(seen)
+    answer = lab.once(spoilt)
+    if answer is None:  # who takes a pipe for no file may have another model instead
+        return passed("It does not answer the sample request where files of its model hold garbage.")
+    if answer.body != lab.good_answer().body:
         return _unopened(seen)
     return warned(
         "It answers /ping and the sample request while no file of /opt/ml/model can be read, and opens none: "
@@ -110,8 +124,22 @@ def ping_without_model(lab: Lab) -> Verdict:
         except BrokenCallError as error:
             return failed(f"With an empty /opt/ml/model /ping answered 200, and a call not: {error}.")
         if answer.is_good:
-            return passed(f"With an empty /opt/ml/model it answers {answer.status}; see {_IS_READ}.")
+            return _fallback(lab, answer)
         return failed(f"With an empty /opt/ml/model /ping answered 200, and /invocations {answer}.")
+
+
+def _fallback(lab: Lab, answer: Answer) -> Verdict:
+    """Tell a server that has another model where there is none from one that has another in any case."""
+    usual = lab.good_answer().body
+    if model_is_read(lab).outcome is Outcome.WARN:
+        return passed(f"With an empty /opt/ml/model it answers {answer.status}; see {_IS_READ}.")
+    how = "as with its model" if answer.body == usual else f"otherwise than with its model: {answer}"
+    return warned(
+        "With an empty /opt/ml/model /ping answered 200, for something else stands in for the model, such as "
+        f"a file of the image. The sample request is answered {how}.",
+        "End with the reason where there is no model, and have none in the image; or have it used only where "
+        "a variable of the endpoint says so.",
+    )
 
 
 def _hung(lab: Lab, seen: Stuck) -> Verdict:
@@ -206,7 +234,8 @@ RULES = (
         id="ping-without-model",
         part=Part.SERVE,
         says="does not answer /ping with 200 where it has no model",
-        why="An endpoint whose every call fails becomes InService, and replaces one that worked.",
+        why="An endpoint whose every call fails becomes InService, and replaces one that worked. Where a "
+        "model of the image stands in for one that is missing, nobody is told.",
         so="a deployment without its model becomes InService, and every call fails",
         mend="Answer /ping with 200 only when the model is loaded; end with the reason where there is none.",
         source=sources.INFERENCE,

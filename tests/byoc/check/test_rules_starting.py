@@ -1,13 +1,16 @@
 """A model with a file that nobody needs hides nothing of how the others are loaded."""
 
+from contextlib import nullcontext
+
 import pytest
 from faults_starting import FAULTS
 from faulty import GOOD, SAMPLE
 
+from byoc.check.exchange import Answer
 from byoc.check.lab import Lab
 from byoc.check.question import Question
 from byoc.check.rules import starting
-from byoc.check.rules.starting import model_is_read, ping_while_loading, serve_starts
+from byoc.check.rules.starting import model_is_read, ping_while_loading, ping_without_model, serve_starts
 from byoc.check.stuck import Stuck
 from byoc.check.verdict import Outcome
 from byoc.check.waiting import NotServingError, Ping
@@ -75,3 +78,35 @@ def test_an_entrypoint_that_takes_no_word_serve_is_told_from_a_model_that_is_mis
     found = serve_starts(Lab(Question(Folder(tmp_path)), tmp_path))
     assert found.outcome is Outcome.FAIL
     assert "docker run IMAGE serve" in found.mend
+
+
+@pytest.mark.parametrize(
+    ("is_opened", "spoilt", "read", "without"),
+    [
+        (True, None, Outcome.PASS, Outcome.WARN),
+        (False, None, Outcome.PASS, Outcome.WARN),  # it takes a pipe for no file
+        (False, b"2", Outcome.UNTESTED, Outcome.WARN),
+        (False, b"1", Outcome.WARN, Outcome.PASS),  # one fault is told once
+    ],
+)
+def test_a_model_of_the_image_that_stands_in_for_one_that_is_missing_is_told(
+    monkeypatch, is_opened, spoilt, read, without, tmp_path
+):
+    good = Answer(200, {}, b"1", 0.1)
+    stuck = Stuck("model.txt", [Ping(0.1, 200, "", 0.01, connected=True)], "", good, is_opened)
+    for attempt in ("without_largest", "without_any"):
+        monkeypatch.setattr(starting, attempt, lambda _lab: stuck)
+    monkeypatch.setattr(starting, "spoilt", lambda _lab: Answer(200, {}, spoilt, 0.1) if spoilt else None)
+    monkeypatch.setattr(starting, "model_of", lambda _lab: tmp_path)
+    monkeypatch.setattr(starting, "watch", lambda *_: stuck.pings)
+    monkeypatch.setattr(Lab, "good_answer", lambda _lab: good)
+    monkeypatch.setattr(Lab, "starting", lambda *_: nullcontext(Served()))
+    lab = Lab(Question(Folder(GOOD), SAMPLE), tmp_path)
+    assert (model_is_read(lab).outcome, ping_without_model(lab).outcome) == (read, without)
+
+
+class Served:
+    """A server that answers the sample request as ever."""
+
+    def invoke(self, _sample):
+        return Answer(200, {}, b"1", 0.1)
