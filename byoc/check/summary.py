@@ -32,11 +32,12 @@ _OF = {
 
 
 def summary(results: Sequence[Result]) -> str:
-    """Return whether SageMaker will start it, and what will not work, in sentences with the rules' ids."""
+    """Return whether SageMaker will start it, and apart from that what fails later, with the rules' ids."""
     faults = [result for result in results if result.verdict.outcome is Outcome.FAIL]
     stopping = [result for result in faults if result.rule.id in _NEEDED]
     others = [result for result in faults if result not in stopping]
     sentences = [f"SageMaker will not start this: {_told(stopping)}." if stopping else _first(results)]
+    sentences += ["Apart from that this will go wrong."] if stopping and others else []
     for part, name in _OF.items():
         wrong = [result for result in others if result.rule.part is part]
         sentences += [f"{name}: {_told(wrong)}."] if wrong else []
@@ -87,7 +88,7 @@ def _first(results: Sequence[Result]) -> str:
         if all(rule.by_url for rule in rules):  # of a running server nobody knows how it was started
             return "It serves; whether SageMaker can start it was not tested."
         told = "SageMaker will start this"
-        return f"{told}." if is_fine else f"{told}, but not all will work."
+        return f"{told}." if is_fine else f"{told}, but this will go wrong."
     if not known:
         return "Nothing was tested."
     return "Nothing that was tested failed." if is_fine else ""

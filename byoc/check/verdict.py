@@ -53,7 +53,7 @@ def passed(seen: str) -> Verdict:
 
 
 def failed(seen: str, mend: str = "") -> Verdict:
-    """Something will not work on SageMaker."""
+    """SageMaker will not start it, or will and then some calls or jobs fail: the rule's `so` says which."""
     return Verdict(Outcome.FAIL, seen, mend)
 
 

@@ -38,7 +38,7 @@ def said(*verdicts):
         (
             [*_STARTED, ("body-6mb", failed("")), ("chunked-request", failed(""))],
             (
-                "SageMaker will start this, but not all will work. "
+                "SageMaker will start this, but this will go wrong. "
                 "Serving: calls with bodies of 6 MB fail (body-6mb). "
                 "Batch transform: transform jobs with MaxPayloadInMB=0 fail"
             ),
@@ -61,6 +61,14 @@ def test_one_consequence_of_several_rules_is_told_once():
     told = said(("serve-starts", failed("")), ("listens-on-all", failed("")))
     assert told == (
         "SageMaker will not start this: no endpoint becomes InService (serve-starts, listens-on-all)."
+    )
+
+
+def test_what_fails_only_some_calls_is_told_apart_from_what_keeps_it_from_starting():
+    told = said(("listens-on-all", failed("")), ("empty-body", failed("")))
+    assert told == (
+        "SageMaker will not start this: no endpoint becomes InService (listens-on-all). Apart from that this "
+        "will go wrong. Serving: a caller's empty body looks like an outage (empty-body)."
     )
 
 
