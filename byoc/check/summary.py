@@ -11,6 +11,7 @@ _STARTS = "serve-starts"
 # Without these it does not start on SageMaker, though it may here.
 _NEEDED = {
     _STARTS,
+    "dockerfile-builds",
     "image-architecture",
     "image-manifest",
     "listens-on-all",

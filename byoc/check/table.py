@@ -9,6 +9,7 @@ from byoc.check.rules import (
     confinement,
     credentials,
     crowds,
+    dockerfile,
     ending,
     errors,
     image,
@@ -27,6 +28,7 @@ from byoc.check.rules import (
 )
 
 _ALL: tuple[Rule, ...] = (
+    *dockerfile.RULES,
     *image.RULES,
     *programs.RULES,
     *credentials.RULES,
@@ -65,7 +67,8 @@ def table(rules: Sequence[Rule] = RULES) -> str:
         for rule in rules:
             if rule.part is part:
                 slow = " (with `--all`)" if rule.slow else ""
-                source = f"[AWS]({rule.source})" if rule.source.startswith("http") else rule.source
+                by = "Docker" if "docker.com" in rule.source else "AWS"
+                source = f"[{by}]({rule.source})" if rule.source.startswith("http") else rule.source
                 lines.append(f"| `{rule.id}`{slow} | {rule.says} | {rule.why} | {source} |")
     return "\n".join(lines[1:])
 

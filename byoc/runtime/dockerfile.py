@@ -91,20 +91,43 @@ def parse(text: str) -> Recipe:
 
 def instructions(text: str) -> Iterator[tuple[str, str]]:
     """Yield each instruction in capitals with the rest of its line: continuations joined, no comments."""
-    lines = iter(text.splitlines())
-    whole = ""
-    for line in lines:
+    return ((instruction, rest) for _line, instruction, rest in numbered(text))
+
+
+def numbered(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield the same, each with the number of its first line."""
+    lines = iter(enumerate(text.removeprefix("\ufeff").splitlines(), 1))
+    whole, first = "", 0
+    for number, line in lines:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
+        first = first if whole else number
         whole += line.rstrip()
         if whole.endswith("\\"):
             whole = whole[:-1]
             continue
-        word, _, rest = whole.strip().partition(" ")
+        word, rest = _parted(whole)
         whole = ""
-        for found in _HEREDOC.finditer(rest) if word.upper() in ("RUN", "COPY", "ADD") else ():
-            next((end for end in lines if end.lstrip("\t") == found[2]), None)
-        yield word.upper(), rest.strip()
+        for found in _HEREDOC.finditer(rest) if word in ("RUN", "COPY", "ADD") else ():
+            next((end for _, end in lines if end.lstrip("\t") == found[2]), None)
+        yield first, word, rest
+    if whole.strip():
+        yield first, *_parted(whole)
+
+
+def _parted(line: str) -> tuple[str, str]:
+    word, *rest = line.split(None, 1)
+    return word.upper(), rest[0].rstrip() if rest else ""
+
+
+def operands(rest: str) -> tuple[list[str], list[str]]:
+    """Return the flags of a COPY or ADD, and its sources with its destination, as they stand there."""
+    words = _split(rest)
+    flags = [word for word in words if word.startswith("--")]
+    listed = _words(" ".join(words[len(flags) :]))
+    return flags, list(listed) if isinstance(listed, tuple) else [
+        _unquoted(word) for word in words[len(flags) :]
+    ]
 
 
 def _from(rest: str) -> tuple[str, str, str]:
@@ -181,12 +204,9 @@ def _words(rest: str) -> tuple[str, ...] | str:
 
 
 def _copy(recipe: Recipe, instruction: str, rest: str) -> list[Copy]:
-    words = _split(rest)
-    flags = [word for word in words if word.startswith("--")]
+    flags, names = operands(rest)
     if any(flag.startswith("--from=") for flag in flags):
         return []
-    listed = _words(" ".join(words[len(flags) :]))
-    names = list(listed) if isinstance(listed, tuple) else [_unquoted(word) for word in words[len(flags) :]]
     names = [recipe.expand(name) for name in names]
     if len(names) < 2:
         return []

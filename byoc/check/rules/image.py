@@ -12,6 +12,7 @@ from byoc.check.lab import Lab
 from byoc.check.launched import launched, script_path
 from byoc.check.number import counted
 from byoc.check.rule import Part, Rule
+from byoc.check.unbuildable import BUILDS, obstacle
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, untested, warned
 from byoc.runtime.images import BINDS_TO_PORT, DockerImage
 from byoc.runtime.words import INITS, shell_text
@@ -81,6 +82,8 @@ def entrypoint_exec_form(lab: Lab) -> Verdict:
     """Whether what SageMaker starts gets its words and its signals."""
     facts = lab.facts
     if not lab.files.is_whole and not facts.history:
+        if lab.once(obstacle):
+            return untested(f"The Dockerfile cannot be built: see {BUILDS}.", BUILDS)
         return untested("The folder has no Dockerfile, and so no ENTRYPOINT is known.")
     text = shell_text(facts.entrypoint)
     if text is not None:

@@ -11,6 +11,7 @@ from byoc.check.files import Entry
 from byoc.check.lab import Lab
 from byoc.check.launched import Launched, launched, script_path
 from byoc.check.rule import Part, Rule
+from byoc.check.unbuildable import BUILDS, obstacle
 from byoc.check.verdict import CannotTestError, Outcome, Verdict, failed, passed, untested, warned
 from byoc.runtime.words import SHELLS, shell_text
 
@@ -150,6 +151,8 @@ def _absent(lab: Lab, word: str) -> Verdict:
 def _missing(lab: Lab) -> Verdict:
     """Judge an image without ENTRYPOINT and with neither `train` nor `serve` on PATH."""
     facts = lab.facts
+    if not lab.files.is_whole and lab.once(obstacle):
+        raise CannotTestError(f"The Dockerfile cannot be built: see {BUILDS}.", BUILDS)
     if not lab.files.is_whole and not facts.history:
         return failed(
             "The folder has neither train nor serve, and no Dockerfile that says what runs instead.",

@@ -12,6 +12,7 @@ PATH = "ENV PATH=/opt/program:$PATH\n"
 SHEBANG = "#!/usr/bin/env python3\n"
 
 FAULTS = [
+    Fault("dockerfile-builds", (("Dockerfile", "COPY .", "COPY absent.txt /opt/\nCOPY ."),)),
     Fault("image-architecture", (("Dockerfile", "FROM python", "FROM --platform=linux/arm64 python"),)),
     Fault(
         "entrypoint-exec-form",
