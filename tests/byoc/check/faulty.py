@@ -10,18 +10,19 @@ from byoc.check.choice import Choice, chosen
 from byoc.check.lab import Lab
 from byoc.check.question import Question, Sample
 from byoc.check.rule import Part
-from byoc.check.rules import crowds, life, ping
+from byoc.check.rules import crowds, life, ping, sigterm
 from byoc.check.run import results
 from byoc.check.table import RULES
 from byoc.runtime.images import Folder
 
 GOOD = Path(__file__).with_name("good")
 SAMPLE = Sample(b"1\n2.5\n", "text/csv")
-# Rules that call for seconds without pause, and what has them call for a moment only.
+# Rules that call for seconds without pause, or several servers, and what has them do so for a moment only.
 BRIEF = {
     "connects-in-time": (ping, {"_CONNECTIONS": 8, "_BETWEEN_CONNECTIONS_S": 0.01}),
     "ping-busy": (ping, {"_BUSY_S": 0.4}),
     "concurrent-calls": (crowds, {"_CALLS_S": 0.2}),
+    "sigterm-loses-nothing": (sigterm, {"_ENDS": 1}),
     "memory-growth": (life, {"_WARM_CALLS": 20, "_CALLS": 40, "_FEWEST_CALLS": 20}),
 }
 
@@ -72,7 +73,7 @@ def checked(
 
 @contextmanager
 def briefly(rules=tuple(BRIEF)):
-    """Have rules that call for seconds call for a moment only: enough where something else is shown."""
+    """Have rules that take seconds take a moment only: enough where something else is shown."""
     with ExitStack() as stack:
         for rule in rules:
             module, settings = BRIEF[rule]

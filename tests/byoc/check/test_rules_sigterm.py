@@ -76,11 +76,11 @@ class Served:
 
 
 def verdict_on(monkeypatch, tmp_path, frozen, unfrozen):
-    found = iter(frozen)
+    found, free = iter(frozen), iter(unfrozen)
     monkeypatch.setattr(Lab, "good_answer", lambda _lab: Answer(200, {}, b"", 0.1))
     monkeypatch.setattr(Lab, "server", lambda _lab: Served())
     monkeypatch.setattr(sigterm, "_ended_with_calls", lambda _lab, _clients: next(found))
-    monkeypatch.setattr(sigterm, "_ended_under_load", lambda _lab, _clients: unfrozen)
+    monkeypatch.setattr(sigterm, "_ended_under_load", lambda _lab, _clients: next(free))
     return verdict(sigterm.sigterm_loses_nothing, GOOD, tmp_path)
 
 
@@ -90,15 +90,29 @@ LOST = flight(2, 200, broken=1)
 @pytest.mark.parametrize(
     ("frozen", "unfrozen", "outcome", "seen"),
     [
-        ([flight(8, 200, 200)], None, Outcome.PASS, "2 calls were under way at SIGTERM, and all were"),
-        ([flight(8, 200, 503)] * 2, None, Outcome.FAIL, "1 was lost: it was answered 503"),
-        ([flight(8, 200, 500)] * 2, None, Outcome.FAIL, "1 was lost: it was answered 500"),
-        ([flight(8, 200, broken=1)] * 2, None, Outcome.FAIL, "1 was lost: closed"),
-        ([flight(1, broken=8)] * 2, None, Outcome.FAIL, "Of 8 calls under way at SIGTERM, 8 were lost: "),
-        ([LOST, flight(8, 200)], None, Outcome.WARN, "1 was lost: closed. At another SIGTERM 1 call was"),
-        ([LOST] * 2, flight(0, 200), Outcome.WARN, "When none did, 1 call was under way at SIGTERM, and"),
-        ([LOST] * 2, flight(0), Outcome.WARN, "When none did, no call was under way at SIGTERM."),
-        ([LOST] * 2, flight(0, broken=1), Outcome.FAIL, "stood still then. When none did: Of 1 call under"),
+        ([flight(8, 200, 200)] * 2, [], Outcome.PASS, "4 calls were under way at 2 SIGTERMs, and all were"),
+        ([flight(8, 200, 503)] * 2, [], Outcome.FAIL, "2 were lost: it was answered 503"),
+        ([flight(8, 200, 500)] * 2, [], Outcome.FAIL, "2 were lost: it was answered 500"),
+        ([flight(8, 200, broken=1)] * 2, [], Outcome.FAIL, "2 were lost: closed"),
+        ([flight(1, broken=8)] * 2, [], Outcome.FAIL, "Of 16 calls under way at 2 SIGTERMs, 16 were lost: "),
+        ([LOST, flight(8, 200)], [], Outcome.WARN, "Of 3 calls under way at 2 SIGTERMs, 1 was lost: closed"),
+        ([flight(8, 200), LOST], [], Outcome.WARN, "Of 3 calls under way at 2 SIGTERMs, 1 was lost: closed"),
+        ([LOST, flight(8, 503)], [flight(0, 200)] * 4, Outcome.WARN, "stood still then. When none did: 4 "),
+        (
+            [LOST] * 2,
+            [flight(0, 200)] * 4,
+            Outcome.WARN,
+            "When none did: 4 calls were under way at 4 SIGTERMs",
+        ),
+        ([LOST] * 2, [flight(0)] * 4, Outcome.WARN, "When none did, no call was under way at SIGTERM."),
+        ([LOST] * 2, [flight(0, broken=2), *[flight(0, 200)] * 3], Outcome.WARN, "Of 5 calls under way at 4"),
+        (
+            [LOST] * 2,
+            [flight(0, 200, broken=1)] * 4,
+            Outcome.WARN,
+            "When none did: Of 8 calls under way at 4",
+        ),
+        ([LOST] * 2, [flight(0, broken=1)] * 4, Outcome.FAIL, "When none did: Of 4 calls under way at 4 SIG"),
     ],
 )
 def test_a_lost_call_weighs_less_where_the_process_that_lost_it_could_not_read_it(
