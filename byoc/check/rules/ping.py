@@ -10,6 +10,8 @@ from byoc.check.exchange import BrokenCallError
 from byoc.check.lab import Lab
 from byoc.check.load import Load, crowd
 from byoc.check.number import counted, were
+from byoc.check.question import Sample
+from byoc.check.records import are_lines, repeated
 from byoc.check.rule import Part, Rule
 from byoc.check.serving import Server
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, untested, warned
@@ -25,6 +27,8 @@ _WARM_PINGS = 20
 _BUSY_CALLERS = 32
 _BUSY_S = 3.0
 _BETWEEN_BUSY_PINGS_S = 0.25
+# How long a call is to take for that, and of how many bytes it is made where the sample's is quicker.
+_LONG_CALL_S, _SIZES = 0.03, tuple(1 << bits for bits in range(14, 24, 2))
 _UNDER_WAY_S = 0.25  # that a call takes among others, for a ping to be seen to overtake it
 _OK = 200
 
@@ -101,18 +105,26 @@ def ping_post(lab: Lab) -> Verdict:
 
 
 def ping_busy(lab: Lab) -> Verdict:
-    """What /ping is answered while many clients send the sample."""
-    call_s, server = lab.good_answer().seconds, lab.server()
+    """What /ping is answered while many clients send the sample, or more of its lines where it is quick."""
+    server, plain = lab.server(), lab.sample
+    sample, call_s = longer(server, plain, lab.good_answer().seconds)
     clients = crowd(_BUSY_CALLERS, call_s)
-    wrong, slowest_s, queued_s = _pings_under_load(lab, server, clients)
+    wrong, slowest_s, queued_s = _pings_under_load(server, sample, clients)
     if wrong:
-        wrong, slowest_s, queued_s = _pings_under_load(lab, server, clients)
-    if wrong:
-        return failed(f"While {counted(clients, 'client')} called without pause: {wrong[0]}.")
-    return overtaking(clients, slowest_s, queued_s)
+        again, *times = _pings_under_load(server, plain, clients)
+        if again:
+            return failed(f"While {counted(clients, 'client')} called without pause: {again[0]}.")
+        if sample is not plain:
+            wrong, *times = _pings_under_load(server, sample, clients)
+            if wrong:
+                return warned(
+                    f"While {counted(clients, 'client')} called without pause{_bodies(sample)}: {wrong[0]}."
+                )
+        slowest_s, queued_s = times
+    return overtaking(clients, slowest_s, queued_s, "" if sample is plain else _bodies(sample))
 
 
-def overtaking(clients: int, ping_s: float, call_s: float) -> Verdict:
+def overtaking(clients: int, ping_s: float, call_s: float, bodies: str = "") -> Verdict:
     """Say whether pings have been seen to overtake calls.
 
     One that waits its turn takes as long as a call does, and under short calls that is less than 2 s too.
@@ -120,10 +132,11 @@ def overtaking(clients: int, ping_s: float, call_s: float) -> Verdict:
     Args:
         ping_s: that the slowest ping took.
         call_s: that a call took meanwhile (median), 0 where none was answered.
+        bodies: of which size they were, where that is not the sample's.
     """
     seen = (
-        f"While {counted(clients, 'client')} called without pause, /ping took {ping_s * 1000:.0f} ms at "
-        f"most, and a call {call_s * 1000:.0f} ms"
+        f"While {counted(clients, 'client')} called without pause{bodies}, /ping took {ping_s * 1000:.0f} ms at most, "
+        f"and a call {call_s * 1000:.0f} ms"
     )
     if call_s >= _UNDER_WAY_S and ping_s <= call_s / 2:
         return passed(f"{seen}.")
@@ -139,9 +152,34 @@ def _pings(server: Server, times: int) -> tuple[list[str], float]:
     return [wrong for wrong, _ in said if wrong], max(took for _, took in said)
 
 
-def _pings_under_load(lab: Lab, server: Server, clients: int) -> tuple[list[str], float, float]:
+def longer(server: Server, plain: Sample, call_s: float) -> tuple[Sample, float]:
+    """Return a request of so many of the sample's lines that it takes a moment, and how long that is.
+
+    Under calls that are answered at once no ping is seen to overtake one. The sample itself is returned where
+    it takes as long, is not of lines, or where more of them are not answered with 2xx.
+    """
+    sample = plain
+    for size in _SIZES if are_lines(plain) else ():
+        if call_s >= _LONG_CALL_S:
+            break
+        more = repeated(plain, size // len(plain.body))
+        try:
+            answer = server.invoke(more)
+        except BrokenCallError:
+            break
+        if not answer.is_good:
+            break
+        sample, call_s = more, answer.seconds
+    return sample, call_s
+
+
+def _bodies(sample: Sample) -> str:
+    return f" with the sample's lines over and over, {len(sample.body) / 1e3:.0f} kB"
+
+
+def _pings_under_load(server: Server, sample: Sample, clients: int) -> tuple[list[str], float, float]:
     """Return what came instead of 200, the longest time of a ping, and the median of the calls meanwhile."""
-    wrong, slowest, sample = [], 0.0, lab.sample
+    wrong, slowest = [], 0.0
     with Load(lambda: server.invoke(sample), clients) as load:
         while load.seconds < _BUSY_S:
             time.sleep(_BETWEEN_BUSY_PINGS_S)

@@ -20,7 +20,7 @@ SAMPLE = Sample(b"1\n2.5\n", "text/csv")
 # Rules that call for seconds without pause, or several servers, and what has them do so for a moment only.
 BRIEF = {
     "connects-in-time": (ping, {"_CONNECTIONS": 8, "_BETWEEN_CONNECTIONS_S": 0.01}),
-    "ping-busy": (ping, {"_BUSY_S": 0.4}),
+    "ping-busy": (ping, {"_BUSY_S": 0.4, "_SIZES": ()}),
     "concurrent-calls": (crowds, {"_CALLS_S": 0.2}),
     "sigterm-loses-nothing": (sigterm, {"_ENDS": 1}),
     "memory-growth": (life, {"_WARM_CALLS": 20, "_CALLS": 40, "_FEWEST_CALLS": 20}),

@@ -6,7 +6,7 @@ import pytest
 
 from byoc.check.exchange import Answer
 from byoc.check.lab import Lab
-from byoc.check.question import Question
+from byoc.check.question import Question, Sample
 from byoc.check.rules import ping
 from byoc.check.serving import Server
 from byoc.check.verdict import CannotTestError, Outcome
@@ -61,3 +61,44 @@ def test_pings_that_were_not_answered_with_200_are_told_though_later_ones_are(mo
 )
 def test_a_ping_is_quick_only_if_it_overtook_calls_that_were_not(ping_s, call_s, outcome):
     assert ping.overtaking(32, ping_s, call_s).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("kind", "call_s", "most", "lines"),
+    [
+        ("text/csv", 0.001, 1 << 30, 1 << 15),  # 2 bytes each, of which 64 kB take long enough
+        ("text/csv", 0.04, 1 << 30, 1),  # it takes as long by itself
+        ("text/csv", 0.001, 20_000, 1 << 13),  # more are refused
+        ("application/json", 0.001, 1 << 30, 1),
+    ],
+)
+def test_calls_that_are_answered_at_once_are_given_more_of_the_samples_lines(kind, call_s, most, lines):
+    class Quick:
+        def invoke(self, sample):
+            size = len(sample.body)
+            return Answer(200 if size < most else 413, {}, b"", size * 1e-6)
+
+    found, seconds = ping.longer(Quick(), Sample(b"1\n", kind), call_s)
+    assert found.body == b"1\n" * lines
+    assert seconds == (call_s if lines == 1 else lines * 2e-6)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "outcome"),
+    [
+        ([[], []], Outcome.PASS),
+        ([["late"], [], []], Outcome.PASS),  # a busy laptop is late now and then
+        ([["late"], [], ["late"]], Outcome.WARN),
+        ([["late"], ["late"]], Outcome.FAIL),
+    ],
+)
+def test_pings_that_are_late_behind_longer_calls_than_the_sample_are_warned_of(
+    monkeypatch, lab, wrong, outcome
+):
+    tries = iter(wrong)
+    more = Sample(b"1\n1\n", "text/csv")
+    monkeypatch.setattr(Lab, "sample", Sample(b"1\n", "text/csv"))
+    monkeypatch.setattr(Lab, "good_answer", lambda _lab: Answer(200, {}, b"", 0.001))
+    monkeypatch.setattr(ping, "longer", lambda *_: (more, 0.1))
+    monkeypatch.setattr(ping, "_pings_under_load", lambda *_: (next(tries), 0.01, 0.5))
+    assert ping.ping_busy(lab).outcome is outcome
