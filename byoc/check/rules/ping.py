@@ -135,8 +135,8 @@ def overtaking(clients: int, ping_s: float, call_s: float, bodies: str = "") -> 
         bodies: of which size they were, where that is not the sample's.
     """
     seen = (
-        f"While {counted(clients, 'client')} called without pause{bodies}, /ping took {ping_s * 1000:.0f} ms at most, "
-        f"and a call {call_s * 1000:.0f} ms"
+        f"While {counted(clients, 'client')} called without pause{bodies}, "
+        f"/ping took {ping_s * 1000:.0f} ms at most, and a call {call_s * 1000:.0f} ms"
     )
     if call_s >= _UNDER_WAY_S and ping_s <= call_s / 2:
         return passed(f"{seen}.")

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from byoc.check import sources
 from byoc.check.flight import Flight, calls_in_flight, calls_without_pause, flight_of, terminated
 from byoc.check.lab import Lab
-from byoc.check.number import counted, were
 from byoc.check.load import crowd
+from byoc.check.number import counted, were
 from byoc.check.rule import Part, Rule
 from byoc.check.signals import send
 from byoc.check.verdict import CannotTestError, Verdict, failed, passed, warned
