@@ -102,9 +102,8 @@ class Conformity:
     def _outside(self, data: NDArray[Any]) -> tuple[int, int] | None:
         """Return the place, from 0, of the first number that is outside its column's range."""
         low, high = self._low, self._high
-        if (
-            data.dtype.itemsize < low.itemsize and data.dtype.kind == "f"
-        ):  # a bound that was rounded is still one
+        if data.dtype.kind == "f" and data.dtype.itemsize < low.itemsize:
+            # A bound that was rounded as the data were is still one.
             low, high = low.astype(data.dtype), high.astype(data.dtype)
         inside = (data >= low) & (data <= high)
         if self._whole is not None and data.dtype.kind == "f":
