@@ -2,11 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from serving import copy_program
 
 PROGRAM = Path(__file__).parents[1] / "container" / "custom_algorithm"
 
@@ -90,7 +91,7 @@ def ended(process, within_s=30.0):
 
 def program_with_main(folder, source):
     """Copy the image's program to a folder, with `source` for its apps/main.py."""
-    shutil.copytree(PROGRAM, folder, ignore=shutil.ignore_patterns("apps", "__pycache__"))
+    copy_program(folder)
     (folder / "apps").mkdir()
     (folder / "apps" / "main.py").write_text(source)
     return folder

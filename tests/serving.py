@@ -1,6 +1,8 @@
 """Runs the image's real `serve` for the tests, with other apps/, as its own process tree."""
 
+import compileall
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -20,9 +22,21 @@ PROGRAM = Path(__file__).parents[1] / "container" / "custom_algorithm"
 APPS = Path(__file__).parent / "fixtures" / "apps"
 
 
+@functools.cache
+def compile_program():
+    """Compile the program as its Dockerfile does: else each `serve` of each test would anew."""
+    compileall.compile_dir(PROGRAM, quiet=2)
+
+
+def copy_program(target):
+    """Copy the image's program without its apps/."""
+    compile_program()
+    shutil.copytree(PROGRAM, target, ignore=shutil.ignore_patterns("apps"))
+
+
 def program_with(apps, target):
     """Copy the image's program to `target`, with `apps` for its apps/."""
-    shutil.copytree(PROGRAM, target, ignore=shutil.ignore_patterns("apps", "__pycache__"))
+    copy_program(target)
     shutil.copytree(apps, target / "apps", ignore=shutil.ignore_patterns("__pycache__", ".temps"))
     return target
 
@@ -99,7 +113,7 @@ class Serve:
         commands = {
             pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in below(self.process.pid) if alive(pid)
         }
-        return sorted(pid for pid, command in commands.items() if name.encode() in command)
+        return sorted((pid for pid, command in commands.items() if name.encode() in command), key=started)
 
     def lines(self):
         """Return the log's lines, parsed where they are JSON."""
@@ -110,6 +124,11 @@ class Serve:
             except ValueError:
                 parsed.append({"message": line})
         return parsed
+
+
+def started(pid):
+    """Return when a process was started, in the kernel's ticks; ids begin anew after the highest."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
 
 
 @contextlib.contextmanager

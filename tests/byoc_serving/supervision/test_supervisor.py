@@ -220,6 +220,7 @@ def test_workers_stuck_beyond_the_timeout_make_ping_503_until_they_are_replaced(
 def test_a_worker_with_more_memory_than_it_may_have_is_replaced_and_no_request_is_lost(obeys, tmp_path):
     with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="2", MODEL_SERVER_WORKER_MEMORY_MB="300") as running:
         running.wait_until_ready()
+        assert eventually(lambda: len(running.children("gunicorn")) == 3)
         before = running.children("gunicorn")[1:]
         answers, over = [], threading.Event()
 
