@@ -48,7 +48,12 @@ def test_what_nginx_writes_is_told_at_its_level_whole_lines_only(caplog):
     pipe, stderr = os.pipe()
     os.set_blocking(pipe, False)
     written = NginxLog(pipe)
-    os.write(stderr, b"2026/11/21 15:32:24 [error] 7#7: *71 upstream failed, client: 1\nnginx: [emerg] no")
+    os.write(
+        stderr, b"2026/11/21 15:32:24 [crit] 7#7: *5 connect() to unix:/t/worker-1.sock failed (2: No such"
+    )
+    os.write(
+        stderr, b" file)\n2026/11/21 15:32:24 [error] 7#7: *71 upstream failed, client: 1\nnginx: [emerg] no"
+    )
     assert written.read()
     assert written.read()
     os.write(stderr, b" port\nsomething else\nand an en")

@@ -14,6 +14,8 @@ _LEVELS = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
+# A worker that loads has no socket yet, or that of the one before: the request goes to another at once.
+_EXPECTED = re.compile(r"worker-\d+\.sock failed \((?:2|111): |upstream server temporarily disabled")
 _AT_ONCE = 65_536
 _LONGEST = 4_096  # what nginx itself cuts a line to is 2,048
 
@@ -46,6 +48,7 @@ class NginxLog:
 
 def _tell(line: str) -> None:
     if found := _LINE.fullmatch(line):
-        log.log(_LEVELS.get(found["level"], logging.CRITICAL), found["message"])
+        level = _LEVELS.get(found["level"], logging.CRITICAL)
+        log.log(logging.DEBUG if _EXPECTED.search(line) else level, found["message"])
     elif line:
         log.warning(line)
