@@ -207,18 +207,20 @@ def _target(target: str, python: Path | None) -> Target:
         raise ByocError(
             f"{target} is a file. Name the folder of train and serve: byoc check {Path(target).parent}."
         )
-    if re.fullmatch(r"[\w.-]+:\d+/?", target):
-        raise ByocError(
-            f"{target} cannot be checked: no folder and no image is called so. "
-            f"For a server that runs already write http://{target}"
-        )
     why = docker.why_no_engine()
     reason = (
         f"no Docker engine answers ({why}). Start Docker, or name a folder with train and serve."
         if why
         else f"Docker has no such image. Build it, or docker pull {target}."
     )
-    raise ByocError(f"{target} cannot be checked: there is no such folder, and {reason}")
+    raise ByocError(f"{target} cannot be checked: there is no such folder, and {reason}{_as_url(target)}")
+
+
+def _as_url(target: str) -> str:
+    """Return what to write where the target may be the address of a server."""
+    if not re.fullmatch(r"[\w.-]+:\d+(/.*)?", target):
+        return ""
+    return f" For a server that runs already write http://{target}"
 
 
 def _sample(asked: _Given) -> Sample | None:
