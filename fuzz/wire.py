@@ -26,7 +26,7 @@ class Heard:
     """What came back.
 
     Attributes:
-        hung: whether the server kept the connection without a word after we had ended our side.
+        hung: whether the server kept the connection and read no more, or said nothing after we ended our side.
     """
 
     content: bytes
@@ -37,9 +37,8 @@ def send(case: Case, dial: Dial, hang_s: float = HANG_S) -> Heard:
     """Send a case, and listen until the server closes; a connection that breaks is a closed one."""
     heard = bytearray()
     with contextlib.closing(dial()) as connection, contextlib.suppress(OSError):
-        connection.settimeout(hang_s)
-        for piece in case.pieces:
-            connection.sendall(piece)
+        if not _send_all(connection, case, time.monotonic() + hang_s):
+            return Heard(b"", hung=True)
         if case.resets:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return Heard(b"")
@@ -57,7 +56,7 @@ def send(case: Case, dial: Dial, hang_s: float = HANG_S) -> Heard:
 def fault(case: Case, heard: Heard) -> str:
     """Return what is wrong with what came back, "" where nothing is."""
     if heard.hung:
-        return "the server neither answered nor closed"
+        return "the server stopped reading, or neither answered nor closed"
     statuses = statuses_of(heard.content)
     if statuses is None:
         return "" if case.may_be_bare else f"what came back is not HTTP: {heard.content[:200]!r}"
@@ -85,6 +84,17 @@ def statuses_of(content: bytes) -> list[int] | None:
             if length is None:
                 break
     return statuses
+
+
+def _send_all(connection: socket.socket, case: Case, until_s: float) -> bool:
+    """Send what there is; return whether the server took it in time."""
+    try:
+        for piece in case.pieces:
+            connection.settimeout(max(until_s - time.monotonic(), 0.001))  # 0 would mean not to wait at all
+            connection.sendall(piece)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _receive(connection: socket.socket, heard: bytearray) -> bool:

@@ -46,12 +46,13 @@ def test_a_stream_of_answers_is_read_by_their_lengths():
     ]
 
 
-def test_a_server_that_says_nothing_and_does_not_close_hangs():
+@pytest.mark.parametrize("sent", [b"x", b"x" * 2**24], ids=["is read", "is not read"])
+def test_a_server_that_says_nothing_and_does_not_close_hangs(sent):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         held = []
         thread = threading.Thread(target=lambda: held.append(silent.accept()[0]))
         thread.start()
-        heard = send(Case("x", [b"x"]), lambda: socket.create_connection(silent.getsockname()), hang_s=0.2)
+        heard = send(Case("x", [sent]), lambda: socket.create_connection(silent.getsockname()), hang_s=0.2)
         thread.join()
         held[0].close()
     assert heard.hung
