@@ -2,11 +2,12 @@
 
 Run it by `make soak`, or `python bench/soak.py [--short]` (1 minute). It needs nginx and wrk; the rest it
 installs into bench/.venvs on first use. The exit status is 0 where no more requests failed than the killed
-workers held, every one of them came back, the memory stayed flat and the load kept its pace; 1 where not; 2
-where it could not run.
+workers held, every one of them came back, no other ended, the memory stayed flat and the load kept its pace;
+1 where not; 2 where it could not run. One worker lives through it all: what it leaks shows.
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -47,10 +48,21 @@ class Watched:
     Attributes:
         memory_mb: of all processes, once a second; only while all workers were there.
         kills: how many workers were killed.
+        killed: their ids.
+        seen: the ids of all workers that were there at the last look.
+        lost: the ids of those that were gone, and were not killed.
     """
 
     memory_mb: list[float] = field(default_factory=list)
     kills: int = 0
+    killed: set[int] = field(default_factory=set)
+    seen: set[int] = field(default_factory=set)
+    lost: list[int] = field(default_factory=list)
+
+    def look(self, workers: Sequence[int]) -> None:
+        """Note which workers there are now, and which of the last look are gone unkilled."""
+        self.lost += sorted(self.seen - set(workers) - self.killed)
+        self.seen = set(workers)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,6 +124,8 @@ def faults_in(outcome: Load, watched: Watched, log: Sequence[str]) -> list[str]:
     faults = []
     if outcome.failures > held:
         faults.append(f"{outcome.failures} requests failed, and the killed workers held {held}")
+    if watched.lost:
+        faults.append(f"{len(watched.lost)} workers ended that nobody had killed: {watched.lost[:10]}")
     if len(complaints) - held > MOST_COMPLAINTS * watched.kills:
         faults.append(f"nginx complained {len(complaints)} times: {complaints[-1][:200]}")
     if (growth := growth_in(watched.memory_mb)) is not None:
@@ -150,22 +164,27 @@ def growth_in(memory_mb: Sequence[float]) -> tuple[float, float] | None:
 def workers_of(running: Started) -> list[int]:
     """Return the ids of gunicorn's workers, the longest living first: those below its master."""
     ours = {one.pid: one for one in running.family() if "gunicorn" in one.words}
-    return sorted(pid for pid, one in ours.items() if one.parent in ours)
+    workers = [one for one in ours.values() if one.parent in ours]
+    return [one.pid for one in sorted(workers, key=lambda one: (one.began, one.pid))]
 
 
 def _watch(running: Started, watched: Watched, stop: threading.Event, run: Run) -> None:
-    """Note the memory each second, and kill the oldest worker now and then, by SIGKILL."""
+    """Note the memory each second, and kill the youngest worker now and then, by SIGKILL."""
     due_s = time.monotonic() + KILL_EVERY_S
     while not stop.wait(1):
         workers = workers_of(running)
+        watched.look(workers)
         if len(workers) == int(WORKERS):
             watched.memory_mb.append(pss_mb(running.family()))
-        if time.monotonic() >= due_s and workers:
+        if time.monotonic() >= due_s and len(workers) == int(WORKERS):
             due_s += KILL_EVERY_S
-            os.kill(workers[0], signal.SIGKILL)
-            watched.kills += 1
+            with contextlib.suppress(ProcessLookupError):  # it has ended: the next look notes it
+                os.kill(workers[-1], signal.SIGKILL)
+                watched.killed.add(workers[-1])
+                watched.kills += 1
             memory = watched.memory_mb[-1] if watched.memory_mb else 0.0
-            run.report(f"killed worker {workers[0]}; memory {memory:.0f} MB")
+            run.report(f"killed worker {workers[-1]}; memory {memory:.0f} MB")
+    watched.look(workers_of(running))
 
 
 def _shot(running: Started, run: Run) -> Shot:

@@ -33,6 +33,14 @@ def test_a_failure_that_no_killed_worker_explains_falls_short(failures, kills, l
     assert [fault in one for one in found] == [True] if fault else found == []
 
 
+def test_a_worker_that_ends_by_itself_falls_short_and_one_that_was_killed_does_not():
+    watched = Watched([100.0] * 8, 1, killed={7})
+    for workers in ([6, 7], [6], [6, 8], [8], [8, 9]):
+        watched.look(workers)
+    [fault] = faults_in(Load(100.0, 1.0, 2.0, 0), watched, [])
+    assert fault == "1 workers ended that nobody had killed: [6]"
+
+
 @pytest.mark.parametrize(
     ("per_second", "capacity_after", "fault"),
     [
