@@ -26,7 +26,7 @@ class Heard:
     """What came back.
 
     Attributes:
-        hung: whether the server kept the connection and read no more, or said nothing after we ended our side.
+        hung: whether the server kept the connection and read no more, or said nothing after our end.
     """
 
     content: bytes
