@@ -417,6 +417,14 @@ def test_where_it_is_asked_for_a_bad_record_costs_its_own_line_only(predictor, t
     assert "1 of 4 records got the placeholder; record 2: ValueError: negative" in caplog.text
 
 
+def test_a_body_whose_parts_fail_no_more_is_answered_and_nobody_is_complained_of(predictor, tmp_path, caplog):
+    script = "def model_fn(model_dir): return {}\ndef predict_fn(data, model): return data.shape[:1]\n"
+    with predictor(tmp_path, script, bad_record="ERROR") as caller:
+        mixed = caller.invoke('[1, 2]\n{"a": 1, "b": 2}\n', "application/jsonlines", "text/csv")
+    assert (mixed.status, mixed.body) == (200, b"1\n1\n")
+    assert "placeholder" not in caplog.text
+
+
 def test_unasked_a_bad_record_fails_its_request(predictor, tmp_path):
     with predictor(tmp_path, REFUSES_NEGATIVES) as caller:
         assert caller.invoke("1,2\n-3,4\n", "text/csv", "text/csv").status == 500

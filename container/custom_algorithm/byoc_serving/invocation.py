@@ -4,6 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -127,7 +128,7 @@ class Invocations:
                 self._predict(group, loaded)
             if self._placeholder:
                 for call in calls:
-                    self._mend(call, loaded, self._placeholder)
+                    self._try(call, partial(self._mend, placeholder=self._placeholder), loaded)
         return [(self._ended(call), call) for call in calls]
 
     def _loaded(self, calls: Sequence[Call]) -> LoadedModel | None:
@@ -234,7 +235,8 @@ class Invocations:
         except (RequestError, NotByRecordError) as error:
             log.warning(f"no placeholder: {error}", extra={"request_id": request.request_id})
             return
-        log.warning(complaint(records), extra={"request_id": request.request_id})
+        if records.bad:  # none where the whole failed, and each of its parts did not
+            log.warning(complaint(records), extra={"request_id": request.request_id})
 
     def _encode(self, call: Call, loaded: LoadedModel) -> None:
         algorithm = loaded.algorithm

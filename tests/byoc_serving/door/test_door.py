@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from byoc_serving.door.choice import hooks_of, invocations_of
 from byoc_serving.door.worker import finish
 from byoc_serving.settings import Settings
 from byoc_serving.warming import warmed
-from flask_server import ECHO, Answer, apps_with, fast_serving, own_imports
+from flask_server import ECHO, Answer, UnwatchedSlot, apps_with, fast_serving, own_imports
 from predictor import create_app
 from scrape import scraped
 
@@ -275,6 +276,42 @@ def test_a_request_waits_for_company_only_where_it_may_have_some(tmp_path, batch
             began = time.monotonic()
             assert caller.invoke("7", "text/csv").status == 200
             assert (time.monotonic() - began >= 0.5) is waits
+
+
+def test_where_a_fault_of_ours_keeps_calls_from_an_answer_each_is_told_counted_and_logged(tmp_path, caplog):
+    class Places(UnwatchedSlot):
+        begun, ended = 0, 0
+
+        def begin(self, _request_id, _inference_id=None):
+            self.begun += 1
+            return self.begun
+
+        def end(self, _place):
+            self.ended += 1
+
+    def broken(_requests):
+        raise ValueError("secret")
+
+    caplog.set_level("INFO")
+    app, slot = app_of(tmp_path, ECHO), Places()
+    invocations = app.extensions["invocations"]
+    invocations.answers = broken
+    with own_imports(), contextlib.ExitStack() as open_ones:
+        invocations.loading.change(lambda model: replace(model, batch_rows=9))
+        caller = open_ones.enter_context(fast_serving(app, slot=slot, wait_s=0.1))
+        address = ("127.0.0.1", caller.port)
+        both = [open_ones.enter_context(socket.create_connection(address)) for _ in range(2)]
+        for connection in both:
+            connection.sendall(POST + b"Content-Length: 1\r\n\r\n7")
+        errors = [said_on(connection).error for connection in both]
+        counted = scraped(caller.request("GET", "/metrics").body.decode())
+    assert "secret" not in str(errors)
+    assert slot.begun == slot.ended == 3
+    assert counted["byoc_requests_total", 'status="5xx"'] == 2
+    for name in ("door", "invocation"):
+        told = {line.request_id for line in caplog.records if line.name == name}
+        assert told == {error["id"] for error in errors}
+    assert caplog.text.count("ValueError: secret") == 2
 
 
 HOOKS = {

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -291,7 +291,7 @@ class Turns:
             taken.append(waiting.popleft())
         if len(taken) > 1:
             self._door.slot.work_on(len(taken))
-        answers = invocations.answers([one.request for one in taken])
+        answers = _answers(invocations, taken)
         for one, (response, _) in zip(taken, answers, strict=True):
             self._answer(one, response)
         count, note = self._door.meter.note, self._door.note
@@ -317,6 +317,19 @@ class Turns:
 
 def _is_invocations(target: bytes) -> bool:
     return target == _INVOCATIONS or target.startswith(_INVOCATIONS + b"?")
+
+
+def _answers(invocations: Invocations, taken: Sequence[Waiting]) -> list[tuple[Response, Call]]:
+    """Return an answer to each call; where a fault of ours keeps them from one, all are told so."""
+    try:
+        return invocations.answers([one.request for one in taken])
+    except Exception:  # else nobody would answer, and their places would stay taken
+        answers = []
+        for one in taken:
+            log.exception("a call has no answer", extra={"request_id": one.request.request_id})
+            response = _failed(one)
+            answers.append((response, answered_at_once(one.request, response, perf_counter(), one.model)))
+        return answers
 
 
 def _failed(one: Waiting) -> Response:
