@@ -395,11 +395,13 @@ def test_a_transform_job_is_told_what_it_may_send(echo):
 
 
 REFUSES_NEGATIVES = """
+    import numpy as np
     def model_fn(d): return {}
     def predict_fn(data, model):
-        if min(data[:, 0]) < 0:
+        firsts = np.asarray(data)[:, 0]
+        if min(firsts) < 0:
             raise ValueError("negative")
-        return data[:, 0]
+        return firsts
 """
 
 
@@ -415,6 +417,16 @@ def test_where_it_is_asked_for_a_bad_record_costs_its_own_line_only(predictor, t
         assert caller.invoke("[[-1]]", "application/json").status == 500
         assert caller.invoke("-1\n", "text/csv", "application/x-npy").status == 500
     assert "1 of 4 records got the placeholder; record 2: ValueError: negative" in caplog.text
+
+
+def test_a_bad_first_line_has_a_line_in_the_answer_and_the_names_of_the_schema_have_none(predictor, tmp_path):
+    write_manifest(tmp_path / "ml" / "model")
+    write_schema(tmp_path / "ml" / "model", np.array([[0.0, 1.0], [2.0, 3.0]]), ["a", "b"])
+    with predictor(tmp_path, REFUSES_NEGATIVES, bad_record="ERROR") as caller:
+        for first, answer in (("no number", b"ERROR\n"), ("x,y", b"ERROR\n"), ("a,b", b"")):
+            got = caller.invoke(f"{first}\n1,2\n3,4\n", "text/csv", "text/csv")
+            assert (got.status, got.body) == (200, answer + b"1.0\n3.0\n")
+        assert caller.invoke("", "text/csv", "text/csv").status == 400
 
 
 def test_a_body_whose_parts_fail_no_more_is_answered_and_nobody_is_complained_of(predictor, tmp_path, caplog):

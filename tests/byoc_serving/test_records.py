@@ -9,7 +9,7 @@ from byoc_serving.calls import Response
 from byoc_serving.errors import BadRequestError, InsufficientMemoryError
 from byoc_serving.formats.codecs import decode, encode
 from byoc_serving.formats.negotiation import media_type
-from byoc_serving.records import NotByRecordError, by_record, records_of
+from byoc_serving.records import NotByRecordError, by_record, records_of, with_stated_header
 
 
 def doubled(accept, calls=None):
@@ -40,7 +40,7 @@ def answered(body, content_type, accept, placeholder="ERROR"):
         ("text/csv", b'1\n"\n3\n'),
         ("text/csv", b"1\n\n3\n"),
         ("text/csv", b"1\n\xff\n3\n"),
-        ("text/csv", b"a,b\n1,2\noops\n3,4\n"),
+        ("text/csv; header=present", b"a,b\n1,2\noops\n3,4\n"),
         ("text/csv; header=present", b"a\n1\n\xff\n3\n"),
         ("text/csv; charset=latin-1", b"1\n\xff\n3\n"),
         ("application/jsonlines", b"[1]\n[2\n[3]\n"),
@@ -95,7 +95,35 @@ def test_memory_that_is_short_just_now_makes_no_record_a_bad_one():
 
 
 @pytest.mark.parametrize(
-    "content_type", ["application/json", "text/csv; charset=utf-16", "text/csv; charset=?"]
+    ("content_type", "body"),
+    [
+        ("application/json", b"[1]\n"),
+        ("text/csv; charset=utf-16", b"[1]\n"),
+        ("text/csv; charset=?", b"[1]\n"),
+        ("text/csv; header=?", b"[1]\n"),
+        ("text/csv", b"\r\n\n"),
+        ("application/jsonlines", b"\n"),
+    ],
 )
-def test_a_body_without_lines_has_no_records(content_type):
-    assert records_of(b"[1]\n", media_type(content_type)) is None
+def test_a_body_without_lines_has_no_records(content_type, body):
+    assert records_of(body, media_type(content_type)) is None
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "header"),
+    [
+        ("text/csv", b"a,b\n1,2\n", "present"),
+        ("text/csv", b'\xef\xbb\xbf"b",a\r\n1,2\n', "present"),
+        ("text/csv; charset=utf-16", "a,b\n1,2\n".encode("utf-16"), "present"),
+        ("text/csv", b"x,y\n1,2\n", "absent"),
+        ("text/csv", b"no number\n1,2\n", "absent"),
+        ("text/csv", b"\xff\n1,2\n", "absent"),
+        ("text/csv; charset=?", b"a,b\n1,2\n", "absent"),
+        ("text/csv; header=present", b"1,2\n1,2\n", "present"),
+        ("application/jsonlines", b"a,b\n", None),
+    ],
+)
+def test_a_first_line_is_a_header_where_the_type_says_so_or_it_has_the_schemas_names(
+    content_type, body, header
+):
+    assert with_stated_header(body, media_type(content_type), ["a", "b"]).parameters.get("header") == header

@@ -32,7 +32,7 @@ from byoc_serving.loading import LoadedModel, Loading
 from byoc_serving.metrics.meter import Meter
 from byoc_serving.metrics.own import OwnMetrics
 from byoc_serving.metrics.table import Table
-from byoc_serving.records import NotByRecordError, by_record, complaint, records_of
+from byoc_serving.records import NotByRecordError, by_record, complaint, records_of, with_stated_header
 from byoc_serving.settings import Settings
 
 log = logging.getLogger("invocation")
@@ -169,6 +169,8 @@ class Invocations:
         elif algorithm.input_fn:
             call.data = algorithm.input_fn(_user_body(body, content_type), content_type.name, call.context)
         else:
+            if self._placeholder:
+                content_type = with_stated_header(body, content_type, loaded.names)
             call.data = data = decode(body, content_type, loaded.n_features)
             if not loaded.allow_nan:
                 refuse_missing(data)
@@ -219,8 +221,8 @@ class Invocations:
         request = call.request
         headers = {k: v for k, v in request.headers.items() if k != "content-encoding"}
 
-        def answer(body: bytes, content_type: MediaType) -> Response:
-            part = Request(body, str(content_type), call.accept, headers, request.request_id)
+        def answer(lines: bytes, lines_type: MediaType) -> Response:
+            part = Request(lines, str(lines_type), call.accept, headers, request.request_id)
             one = Call(part, self._clock())
             self._decode(one, loaded)
             self._predict_alone(one, loaded)
@@ -228,8 +230,9 @@ class Invocations:
 
         try:
             body = expanded(request.body, request.headers.get("content-encoding"), self._most_bytes)
-            records = records_of(body, _media_type(request.content_type or JSON))
-            if not records:
+            content_type = _media_type(request.content_type or JSON)
+            records = records_of(body, with_stated_header(body, content_type, loaded.names))
+            if not records or not records.lines:
                 return
             call.response = by_record(records, call.accept, placeholder, answer)
         except (RequestError, NotByRecordError) as error:

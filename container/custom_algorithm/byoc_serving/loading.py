@@ -24,6 +24,7 @@ from byoc_serving.memory import Memory
 from byoc_serving.routing import read_routes
 from byoc_serving.settings import Settings
 from byoc_serving.versions.manifest import read_manifest
+from byoc_serving.versions.schema import names_of, read_schema
 
 log = logging.getLogger("loading")
 
@@ -38,6 +39,7 @@ class LoadedModel:
         batch_rows: how many rows of several requests may be predicted at once; 0 for those of one only.
         check: holds decoded data against the schema of the model version; None where that is not asked for.
         prepare: is told the number of rows before each prediction, 1 where it is unknown.
+        names: of the columns, as the schema has them; read only where a bad record gets a placeholder.
     """
 
     algorithm: Algorithm
@@ -51,6 +53,7 @@ class LoadedModel:
     batch_rows: int = 0
     prepare: Callable[[int], None] = lambda _rows: None
     check: Check | None = None
+    names: Sequence[str] = ()
 
     def predict(self, data: Any, context: Context | None) -> Any:  # noqa: ANN401 - of the user's choice
         """Return what predict_fn makes of data."""
@@ -96,6 +99,7 @@ def loaded_model(settings: Settings, model_dir: Path, copies: Copies) -> LoadedM
         version=manifest.version if manifest else None,
         sample_rows=manifest.sample_rows if manifest else (),
         check=schema_check(settings, model_dir),
+        names=names_of(read_schema(model_dir)) if settings.bad_record else (),
     )
 
 

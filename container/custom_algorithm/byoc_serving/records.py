@@ -1,17 +1,19 @@
 """A body of lines answered record by record, as batch transform needs it: a bad one gets a placeholder."""
 
+import csv
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from byoc_serving.algorithm import is_meant_for_the_process
 from byoc_serving.calls import Response
-from byoc_serving.errors import InsufficientMemoryError
+from byoc_serving.errors import InsufficientMemoryError, RequestError
+from byoc_serving.formats.charsets import text_of
 from byoc_serving.formats.codecs import JSON_LINES
-from byoc_serving.formats.csv_codec import is_header
 from byoc_serving.formats.negotiation import JSON, MediaType, media_type
 
 CSV = "text/csv"
+_PRESENT, _ABSENT = "present", "absent"
 
 Answer = Callable[[bytes, MediaType], Response]
 
@@ -40,25 +42,38 @@ class Records:
 
 
 def records_of(body: bytes, content_type: MediaType) -> Records | None:
-    """Return the records of a body, or None where its type has no lines.
+    """Return the records of a body, or None where it, or its type, has no lines.
 
     A record is a line, as SageMaker's SplitType Line cuts them; an empty one of JSON Lines is none.
     """
     name, charset = content_type.name, content_type.parameters.get("charset", "utf-8")
-    if not _has_plain_lines(charset):
+    body = body.rstrip(b"\r\n")
+    if not body or not _has_plain_lines(charset):
         return None
-    lines = [line.removesuffix(b"\r") for line in body.rstrip(b"\r\n").split(b"\n")]
+    lines = [line.removesuffix(b"\r") for line in body.split(b"\n")]
     if name in JSON_LINES:
         return Records([line for line in lines if line.strip()], content_type)
     if name != CSV:
         return None
-    stated = content_type.parameters.get("header", "").lower()
-    header = stated == "present" or (not stated and is_header(lines[0], lines[1:]))
-    said = {**content_type.parameters, "header": "present" if header else "absent"}
-    before = lines[0] + b"\n" if header else b""
+    stated = content_type.parameters.get("header", _ABSENT).lower()
+    if stated not in (_PRESENT, _ABSENT):
+        return None
+    has_header = stated == _PRESENT
+    before = lines[0] + b"\n" if has_header else b""
     # An empty line is one empty cell; at the end of a body it would be no line at all.
-    cells = [line or b'""' for line in lines[header:]]
-    return Records(cells, MediaType(name, said), before)
+    cells = [line or b'""' for line in lines[has_header:]]
+    return Records(cells, _saying(content_type, stated), before)
+
+
+def with_stated_header(body: bytes, content_type: MediaType, names: Sequence[str]) -> MediaType:
+    """Return a body's type, of CSV with what it says of a header, or else with whether it has one.
+
+    Its first line is one if its cells are the names, in any order; a bad record may look like any other.
+    """
+    if content_type.name != CSV or "header" in content_type.parameters:
+        return content_type
+    is_named = bool(names) and sorted(_first_cells(body, content_type)) == sorted(names)
+    return _saying(content_type, _PRESENT if is_named else _ABSENT)
 
 
 def by_record(records: Records, accept: str, placeholder: str, answer: Answer) -> Response:
@@ -101,6 +116,20 @@ def by_record(records: Records, accept: str, placeholder: str, answer: Answer) -
                 middle = (start + end + 1) // 2
                 waiting += [(middle, end), (start, middle)]
     return Response(200, _joined(parts, accept), accept, records.headers)
+
+
+def _saying(content_type: MediaType, header: str) -> MediaType:
+    return MediaType(content_type.name, {**content_type.parameters, "header": header})
+
+
+def _first_cells(body: bytes, content_type: MediaType) -> list[str]:
+    charset = content_type.parameters.get("charset", "utf-8")
+    end = body.find(b"\n") if _has_plain_lines(charset) else -1
+    try:
+        line = text_of(body if end < 0 else body[:end], charset).partition("\n")[0]
+        return next(csv.reader([line.rstrip("\r")], strict=True), [])
+    except (RequestError, csv.Error):
+        return []
 
 
 def _of_records(response: Response, accept: str, count: int) -> bytes:

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,13 +64,6 @@ def decode_csv(body: bytes, content_type: MediaType, n_features: int | None) -> 
     if len(rows) == 1:
         raise BadRequestError("The table has a header and no rows. Send at least one row.")
     return _table(rows[1:], rows[0])
-
-
-def is_header(line: bytes, below: Iterable[bytes]) -> bool:
-    """Whether a first line is likely one where some lines below it are broken: of text, over any number."""
-    return _names(line, stated=False) is not None and any(
-        _NUMBER.fullmatch(cell) for other in below for cell in other.decode("latin-1").split(",")
-    )
 
 
 def encode_csv(prediction: Any) -> bytes:  # noqa: ANN401 - predictions have every type

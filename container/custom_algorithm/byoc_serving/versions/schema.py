@@ -106,6 +106,11 @@ def read_schema(model_dir: Path) -> tuple[Column, ...] | None:
         ) from None
 
 
+def names_of(columns: Sequence[Column] | None) -> list[str]:
+    """Return the names of columns; none where they have none, or are not known."""
+    return [column.name for column in columns or () if column.name is not None]
+
+
 def _column(name: str | None, values: NDArray[Any], margin: float) -> Column:
     if values.dtype.kind in "biuf":
         return _of_numbers(name, values, INTEGER if values.dtype.kind != "f" else NUMBER, margin)
