@@ -39,6 +39,9 @@ log = logging.getLogger("invocation")
 
 MOST_TOGETHER = 256
 
+# Of the timeout, at which the worker would be ended with all its calls.
+_MENDING_SHARE = 0.5
+
 # The statuses of failures that may be one record's only.
 _OF_A_RECORD = (
     HTTPStatus.BAD_REQUEST,
@@ -87,6 +90,7 @@ class Invocations:
         self._default_accept = settings.default_accept
         self._most_bytes = settings.max_payload_bytes
         self._placeholder = settings.bad_record
+        self._mending_s = settings.timeout_s * _MENDING_SHARE
         self._clock = clock
 
     def load(self) -> None:
@@ -121,14 +125,16 @@ class Invocations:
         calls = [Call(request, self._clock(), model=self.name) for request in requests]
         loaded = self._loaded(calls)
         if loaded:
+            mend_until_s = self._clock() + self._mending_s
             for call in calls:
                 call.model_version = loaded.version
                 self._try(call, self._decode, loaded)
             for group in joined(calls, loaded.batch_rows):
                 self._predict(group, loaded)
             if self._placeholder:
+                mend = partial(self._mend, placeholder=self._placeholder, until_s=mend_until_s)
                 for call in calls:
-                    self._try(call, partial(self._mend, placeholder=self._placeholder), loaded)
+                    self._try(call, mend, loaded)
         return [(self._ended(call), call) for call in calls]
 
     def _loaded(self, calls: Sequence[Call]) -> LoadedModel | None:
@@ -214,8 +220,8 @@ class Invocations:
         call.predicted_s = self._clock()
         self._encode(call, loaded)
 
-    def _mend(self, call: Call, loaded: LoadedModel, placeholder: str) -> None:
-        """Answer a failed call of several records by record, where its types have any."""
+    def _mend(self, call: Call, loaded: LoadedModel, placeholder: str, until_s: float) -> None:
+        """Answer a failed call of several records by record, where its types have any and time is left."""
         if call.response is None or call.response.status not in _OF_A_RECORD:
             return
         request = call.request
@@ -234,7 +240,9 @@ class Invocations:
             records = records_of(body, with_stated_header(body, content_type, loaded.names))
             if not records or not records.lines:
                 return
-            call.response = by_record(records, call.accept, placeholder, answer)
+            call.response = by_record(
+                records, call.accept, placeholder, answer, lambda: self._clock() >= until_s
+            )
         except (RequestError, NotByRecordError) as error:
             log.warning(f"no placeholder: {error}", extra={"request_id": request.request_id})
             return

@@ -19,7 +19,7 @@ Answer = Callable[[bytes, MediaType], Response]
 
 
 class NotByRecordError(Exception):
-    """The answers are not one for each record, so that none can stand in for another."""
+    """None can stand in for a record's answer: there is not one for each, or no time to find the bad ones."""
 
 
 @dataclass
@@ -30,14 +30,16 @@ class Records:
         lines: one record each, without their ends.
         content_type: of a body of some of them.
         before: goes before the lines of each such body: the header of a table, or nothing.
-        bad: the places, from 1, of those that were not answered, with the reasons.
+        bad: the places, from 1, of those that were not answered, in order.
+        reason: why the first of them was not.
         headers: of the answers.
     """
 
     lines: Sequence[bytes]
     content_type: MediaType
     before: bytes = b""
-    bad: dict[int, BaseException] = field(default_factory=dict)
+    bad: list[int] = field(default_factory=list)
+    reason: str = ""
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -76,17 +78,25 @@ def with_stated_header(body: bytes, content_type: MediaType, names: Sequence[str
     return _saying(content_type, _PRESENT if is_named else _ABSENT)
 
 
-def by_record(records: Records, accept: str, placeholder: str, answer: Answer) -> Response:
+def by_record(
+    records: Records,
+    accept: str,
+    placeholder: str,
+    answer: Answer,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Response:
     """Answer each record, by as few calls of `answer` as halving takes to find the bad ones.
 
     Args:
-        records: `bad` and `headers` of it are filled.
+        records: `bad`, `reason` and `headers` of it are filled.
         accept: the media type of the answer: CSV, JSON Lines or JSON.
         placeholder: the answer of a bad record. In JSON, text that is no JSON value becomes a string.
         answer: predicts a body of some of the records; whatever it raises means that one of them is bad.
+        is_over: whether there is no time for a further call of it; each bad record may cost several.
 
     Raises:
-        NotByRecordError: another type, or an answer has not as many lines or values as it has records.
+        NotByRecordError: another type, or an answer has not as many lines or values as it has records; or
+            the time is over.
         InsufficientMemoryError: a model that some of the records need does not fit just now.
     """
     if accept not in (CSV, JSON, *JSON_LINES):
@@ -99,6 +109,8 @@ def by_record(records: Records, accept: str, placeholder: str, answer: Answer) -
         start, end = waiting.pop()
         if start == end:
             continue
+        if is_over():
+            raise NotByRecordError(f"it takes too long, with {len(records.bad)} of the first {start} bad")
         body = records.before + b"\n".join(records.lines[start:end]) + b"\n"
         try:
             response = answer(body, records.content_type)
@@ -110,7 +122,8 @@ def by_record(records: Records, accept: str, placeholder: str, answer: Answer) -
             if is_meant_for_the_process(error):
                 raise
             if end - start == 1:
-                records.bad[end] = error
+                records.reason = records.reason or f"{type(error).__name__}: {error}"
+                records.bad.append(end)
                 parts.append(stand_in)
             else:
                 middle = (start + end + 1) // 2
@@ -179,6 +192,5 @@ def _has_plain_lines(charset: str) -> bool:
 
 def complaint(records: Records) -> str:
     """Return what the log says of the bad records."""
-    first = min(records.bad)
-    reason = f"{type(records.bad[first]).__name__}: {records.bad[first]}"
-    return f"{len(records.bad)} of {len(records.lines)} records got the placeholder; record {first}: {reason}"
+    many = f"{len(records.bad)} of {len(records.lines)} records got the placeholder"
+    return f"{many}; record {records.bad[0]}: {records.reason}"
