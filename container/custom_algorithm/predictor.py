@@ -122,13 +122,15 @@ def _serve_many(app: flask.Flask, models: Models) -> None:
     @app.route("/models/<path:_name>", methods=["GET", "DELETE"], merge_slashes=False)
     def manage(_name: str = "") -> flask.Response:
         """Load, unload or list models."""
-        request = flask.request
-        return _sent(answered(models, request.method, _target(), request.args, _body(request)))
+        request, target = flask.request, _target("/models", _name)
+        return _sent(answered(models, request.method, target, request.args, _body(request)))
 
     @app.post("/models/<path:_name>/invoke", merge_slashes=False)
     def invoke(_name: str) -> flask.Response:
         """Predict by one of the models."""
-        name = called_model(_target().encode("latin-1")) or _name
+        name = called_model(_target("/models", _name, "/invoke").encode("latin-1"))
+        if name is None:
+            flask.abort(HTTPStatus.NOT_FOUND)
         return _sent(invoked(models, name, _received(flask.request)))
 
     app.extensions["invoke"] = invoke
@@ -146,11 +148,14 @@ def _add_descriptions(app: flask.Flask, settings: Settings, served: Invocations 
         return flask.jsonify(document(_routes(app), _served(served, settings)))
 
 
-def _target() -> str:
-    """Return a request's path as it was sent, in which a model's name may hold a quoted slash."""
+def _target(before: str, name: str, behind: str = "") -> str:
+    """Return a request's path as it was sent, in which a name may hold a quoted slash.
+
+    Where the server does not say how it was sent, it is put together anew.
+    """
     environ = flask.request.environ
     sent = environ.get("RAW_URI") or environ.get("REQUEST_URI")
-    return str(sent) if sent else quote(flask.request.path)
+    return str(sent) if sent else f"{before}/{quote(name, safe='')}{behind}" if name else before
 
 
 def report_calls(

@@ -93,7 +93,8 @@ def error_response(
 def refusal(error: RequestError) -> Response:
     """Return what the caller is told of their own mistake."""
     code = type(error).__name__.removesuffix("Error")
-    return error_response(error.status, code, str(error), error.details)
+    response = error_response(error.status, code, str(error), error.details)
+    return response._replace(headers=error.headers) if error.headers else response
 
 
 def not_ready(reason: str, state: str) -> Response:

@@ -1,5 +1,6 @@
 """What can go wrong, each kind with the status or exit it leads to; every message says what to do."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 
@@ -41,6 +42,9 @@ class RequestError(ServingError):
     Args:
         message: what was wrong, which value, what to do; it goes to the caller.
         details: further JSON values for the caller, such as the position in the body.
+
+    Attributes:
+        headers: of the answer.
     """
 
     status = HTTPStatus.BAD_REQUEST
@@ -48,6 +52,7 @@ class RequestError(ServingError):
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
         self.details = details
+        self.headers: dict[str, str] = {}
 
 
 class BadRequestError(RequestError):
@@ -65,9 +70,20 @@ class NotFoundError(RequestError):
 
 
 class MethodNotAllowedError(RequestError):
-    """The path does not take this method: 405."""
+    """The path does not take this method: 405.
+
+    Args:
+        message: as any.
+        allow: the methods that it takes (RFC 9110, 15.5.6: they are to be told).
+        details: as any.
+    """
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
+
+    def __init__(self, message: str, allow: Sequence[str] = (), **details: object) -> None:
+        super().__init__(message, **details)
+        if allow:
+            self.headers["Allow"] = ", ".join(allow)
 
 
 class NotAcceptableError(RequestError):

@@ -137,10 +137,41 @@ def test_a_load_keeps_no_call_to_another_model_waiting(api, model, tmp_path):
         assert api.caller.request("DELETE", f"/models/{name}").status == 200
 
 
-def test_wrong_methods_and_tokens_are_refused(api):
-    assert api.caller.request("PUT", "/models").status == 405
-    assert api.caller.request("GET", "/models/a/invoke").status == 405
-    assert api.caller.request("POST", "/models/a").status == 405
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/models", {"GET", "HEAD", "POST"}),
+        ("DELETE", "/models", {"GET", "HEAD", "POST"}),
+        ("GET", "/models/a/invoke", {"POST"}),
+        ("DELETE", "/models/a/invoke", {"POST"}),
+        ("POST", "/models/a", {"DELETE", "GET", "HEAD"}),
+    ],
+)
+def test_a_wrong_method_is_405_with_those_that_are_taken(api, method, path, allowed):
+    got = api.caller.request(method, path)
+    assert got.status == 405
+    assert set(got.headers["Allow"].split(", ")) - {"OPTIONS"} == allowed
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        (method, path)
+        for method in ("GET", "DELETE")
+        for path in ("/models/a/b", "/models/a/", "/models/a/b/c")
+    ]
+    + [("POST", "/models/a/b/invoke"), ("GET", "/models/"), ("HEAD", "/models/a")],
+)
+def test_what_is_no_path_of_the_api_is_404(api, method, path):
+    assert api.caller.request(method, path).status == 404
+
+
+def test_head_is_answered_as_get_without_the_body(api):
+    got = api.caller.request("HEAD", "/models")
+    assert (got.status, got.body) == (200, b"")
+
+
+def test_a_token_that_is_none_of_ours_is_refused(api):
     assert api.caller.request("GET", "/models?next_page_token=%25").status == 400
 
 

@@ -12,13 +12,26 @@ from typing import Any
 from urllib.parse import unquote
 
 from byoc_serving.calls import Request, Response, error_response, refusal
-from byoc_serving.errors import BadRequestError, MethodNotAllowedError, RequestError, ServingError
+from byoc_serving.errors import (
+    BadRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    RequestError,
+    ServingError,
+)
 from byoc_serving.formats.negotiation import JSON
 from byoc_serving.models.models import Models
 
 log = logging.getLogger("models")
 
 _PATH = re.compile(r"/models(?:/([^/?]+)(/invoke)?)?(?:\?.*)?")
+
+# The methods of a path, by whether it names a model and whether it calls it.
+_TAKEN = {
+    (False, False): ("GET", "HEAD", "POST"),
+    (True, False): ("DELETE", "GET", "HEAD"),
+    (True, True): ("POST",),
+}
 
 
 def is_of_models(target: bytes) -> bool:
@@ -43,20 +56,22 @@ def answered(models: Models, method: str, target: str, query: Mapping[str, str],
         body: of the request.
     """
     match = _PATH.fullmatch(target)
-    name = unquote(match[1]) if match and match[1] else None
-    calls = bool(match and match[2])
     try:
-        match method, name:
+        if match is None:
+            raise NotFoundError(f"There is no {target} here. A slash in a model's name is sent as %2F.")
+        name = unquote(match[1]) if match[1] else None
+        taken = _TAKEN[name is not None, match[2] is not None]
+        match "GET" if method == "HEAD" else method, name:
+            case wrong, _ if wrong not in taken:
+                raise MethodNotAllowedError(f"{target} does not take {method}.", allow=taken)
             case "POST", None:
                 return _told(models.load(*_asked(body)).document)
-            case "GET", None:
-                return _listed(models, query.get("next_page_token"))
-            case "GET", str() if not calls:
-                return _told(models.describe(name).document)
-            case "DELETE", str() if not calls:
+            case "DELETE", str():
                 models.unload(name)
                 return _told({})
-        raise MethodNotAllowedError(f"{target} does not take {method}.")
+            case _, str():
+                return _told(models.describe(name).document)
+        return _listed(models, query.get("next_page_token"))
     except ServingError as error:
         return refused(error)
 
