@@ -78,7 +78,7 @@ def test_the_curl_lines_of_many_models_get_their_answers_one_after_the_other(tmp
     lines = re.findall(r"^    curl -s localhost:8080(/models.+)$", TEXT, re.MULTILINE)
     (tmp_path / "models" / "one" / "model").mkdir(parents=True)
     with own_imports():
-        app = create_app(Settings(apps_dir=apps_with(tmp_path, ECHO), multi_model=True))
+        app = create_app(Settings(apps_dir=apps_with(tmp_path, ECHO), base_dir=tmp_path, multi_model=True))
         with serving(app) as caller:
             for line in lines:
                 assert answer_to(caller, line.replace("/opt/ml", str(tmp_path))).status == 200

@@ -138,7 +138,7 @@ def test_a_table_of_one_row_is_a_single_model_whatever_its_data_are(tmp_path):
 def test_among_many_models_a_family_is_called_and_dropped_with_its_children(tmp_path):
     folder = write_version(tmp_path / "versions" / "one")
     with own_imports():
-        app = create_app(Settings(apps_dir=apps_with(tmp_path, SCRIPT), multi_model=True))
+        app = create_app(Settings(apps_dir=apps_with(tmp_path, SCRIPT), base_dir=tmp_path, multi_model=True))
         client, copies = app.test_client(), app.extensions["models"].copies
         assert client.post("/models", json={"model_name": "one", "url": f"{folder}/"}).status_code == 200
         assert client.post("/models/one/invoke", json=[[1, 1], [0, 1]]).json == [21.0, 11.0]

@@ -148,9 +148,10 @@ class Copies:
     def _load(self, copy: Copy) -> None:
         wanted = copy.wanted
         try:
+            needed = self._sizes.get(wanted.key) or wanted.size()
             with self._loading:
                 self.memory.begin()
-                self._make_room(self._sizes.get(wanted.key) or wanted.size(), wanted.label)
+                self._make_room(needed, wanted.label)
                 before = self.memory.used
                 copy.value = wanted.load()
                 copy.bytes = max(0, self.memory.used - before)

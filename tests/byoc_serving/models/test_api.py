@@ -20,14 +20,16 @@ from tiny_models import PREDICTED, ROW, put
 @pytest.fixture(scope="module", params=DOORS)
 def api(request, tmp_path_factory):
     with own_imports():
-        settings = Settings(apps_dir=APPS / "scales", multi_model=True, models_mb=100)
+        base_dir = tmp_path_factory.getbasetemp()
+        settings = Settings(base_dir, apps_dir=APPS / "scales", multi_model=True, models_mb=100)
         with DOORS[request.param](create_app(settings)) as caller:
-            yield Api(caller)
+            yield Api(caller, base_dir)
 
 
 class Api:
-    def __init__(self, caller):
+    def __init__(self, caller, base_dir=None):
         self.caller = caller
+        self.base_dir = base_dir
 
     def post(self, document):
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -82,10 +84,17 @@ def test_a_name_may_have_any_character(api, model, name, quoted):
 @pytest.mark.parametrize(
     "document",
     [b"", b"{", [], {}, {"model_name": "a"}, {"model_name": "", "url": "/"}, {"model_name": "a", "url": 1}]
-    + [{"model_name": "a", "url": url} for url in ("model", "/nowhere/at/all", "")],
+    + [b"[" * 100_000, {"model_name": "\ud800", "url": "/"}, {"model_name": "a", "url": "\ud800"}]
+    + [{"model_name": "a", "url": url} for url in ("model", "/nowhere/at/all", "", "/", "/etc")],
 )
 def test_what_names_no_model_is_400(api, document):
     assert api.post(document).status == 400
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize("below", ["gone", "../..", "", "x" * 5000, "a\0b", "model/model.json"])
+def test_what_is_no_folder_below_the_base_directory_is_400(api, model, below):
+    assert api.load("a", f"{model().parent}/{below}" if below else api.base_dir).status == 400
 
 
 def test_a_model_that_cannot_be_loaded_is_500_with_the_reason_and_the_others_live_on(api, model, tmp_path):
@@ -185,7 +194,11 @@ def test_the_description_has_what_is_served_and_nothing_is_told_to_transform_job
 @pytest.mark.parametrize("door", DOORS)
 def test_each_model_is_held_to_its_own_schema_and_a_bad_record_gets_the_placeholder(tmp_path, door):
     settings = Settings(
-        apps_dir=apps_with(tmp_path, ECHO), multi_model=True, schema="enforce", bad_record="BAD"
+        apps_dir=apps_with(tmp_path, ECHO),
+        base_dir=tmp_path,
+        multi_model=True,
+        schema="enforce",
+        bad_record="BAD",
     )
     for name, most in (("low", 2.0), ("high", 9.0)):
         (tmp_path / name).mkdir()
@@ -242,7 +255,7 @@ def test_every_call_is_counted_and_logged_by_the_name_and_version_of_its_model(a
 def test_what_a_full_queue_sends_away_is_counted_and_what_waits_for_its_model_fills_it(model, tmp_path):
     folder = model(load_s=1)
     with own_imports():
-        app = create_app(Settings(apps_dir=APPS / "scales", multi_model=True))
+        app = create_app(Settings(apps_dir=APPS / "scales", base_dir=tmp_path, multi_model=True))
         with fast_serving(app, most_waiting=1) as caller, ThreadPoolExecutor(1) as threads:
             loading = threads.submit(Api(caller).load, "slow", folder)
             assert eventually((folder.parent / "loads").exists)
@@ -283,7 +296,7 @@ def family(tmp_path):
 
 @pytest.mark.parametrize("door", DOORS)
 def test_each_model_and_each_child_is_warmed_up_by_itself(family, tmp_path, door):
-    settings = Settings(apps_dir=apps_with(tmp_path, WARM), multi_model=True)
+    settings = Settings(apps_dir=apps_with(tmp_path, WARM), base_dir=tmp_path, multi_model=True)
     with own_imports(), DOORS[door](create_app(settings)) as caller:
         api = Api(caller)
         assert api.load("many", family(lambda _: None)).status == 200
@@ -294,7 +307,7 @@ def test_each_model_and_each_child_is_warmed_up_by_itself(family, tmp_path, door
 
 def test_each_model_and_each_child_is_asked_by_its_library_where_there_is_no_code(family, tmp_path):
     script = "def route_fn(data, parent): return [int(row[2] > 0) for row in data]"
-    settings = Settings(apps_dir=apps_with(tmp_path, script), multi_model=True)
+    settings = Settings(apps_dir=apps_with(tmp_path, script), base_dir=tmp_path, multi_model=True)
     with own_imports(), fast_serving(create_app(settings)) as caller:
         assert Api(caller).load("many", family(lambda folder: put("model.txt", folder))).status == 200
         assert Api(caller).load("one", tmp_path / "family" / "of" / "a").status == 200
@@ -308,7 +321,7 @@ def test_each_model_and_each_child_is_asked_by_its_library_where_there_is_no_cod
 def test_children_of_different_libraries_answer_each_its_rows(family, tmp_path):
     script = "def route_fn(data, parent): return ['b' if row[2] > 0 else 'a' for row in data]"
     kinds = {"parent": "model.txt", "a": "model.ubj", "b": "model.onnx"}
-    settings = Settings(apps_dir=apps_with(tmp_path, script), multi_model=True)
+    settings = Settings(apps_dir=apps_with(tmp_path, script), base_dir=tmp_path, multi_model=True)
     with own_imports(), fast_serving(create_app(settings)) as caller:
         assert Api(caller).load("many", family(lambda folder: put(kinds[folder.name], folder))).status == 200
         assert Api(caller).load("one", tmp_path / "family" / "of" / "a").status == 200
@@ -323,7 +336,7 @@ def test_what_nobody_foresaw_is_500_without_its_words_and_the_next_call_is_answe
     model, tmp_path, door, monkeypatch
 ):
     with own_imports():
-        app = create_app(Settings(apps_dir=APPS / "scales", multi_model=True))
+        app = create_app(Settings(apps_dir=APPS / "scales", base_dir=tmp_path, multi_model=True))
         models = app.extensions["models"]
         with DOORS[door](app) as caller:
             assert Api(caller).load("one", model()).status == 200

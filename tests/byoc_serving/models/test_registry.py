@@ -1,5 +1,6 @@
 """Which models are loaded: one file each, whole or not there, and listed page by page."""
 
+import os
 import threading
 
 import pytest
@@ -57,6 +58,31 @@ def test_a_locked_name_keeps_others_waiting_and_no_other_name(registry):
         assert not entered.wait(0.1)
     thread.join(10)
     assert entered.is_set()
+
+
+def test_a_process_that_was_forked_under_a_lock_does_not_keep_it(registry):
+    until, end = os.pipe()
+    with registry.locked("a"):
+        child = os.fork()
+        if child == 0:
+            os.close(end)
+            os.read(until, 1)
+            os._exit(0)
+    entered = threading.Event()
+
+    def enter():
+        with registry.locked("a"):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    try:
+        assert entered.wait(10)
+    finally:
+        os.close(end)
+        os.waitpid(child, 0)
+        os.close(until)
+        thread.join()
 
 
 def test_pages_hold_each_model_once_though_others_come_and_go():

@@ -103,7 +103,8 @@ def _asked(body: bytes) -> tuple[str, str]:
     try:
         asked = json.loads(body)
         name, url = asked["model_name"], asked["url"]
-    except (ValueError, LookupError, TypeError):
+        f"{name}{url}".encode()  # JSON may have half a surrogate pair, which is no text
+    except (ValueError, LookupError, TypeError, RecursionError):
         name = url = None
     if not (isinstance(name, str) and name and isinstance(url, str)):
         raise BadRequestError('Send {"model_name": "NAME", "url": "/opt/ml/models/NAME/model"} as JSON.')

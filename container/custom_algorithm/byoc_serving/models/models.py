@@ -1,6 +1,7 @@
 """Loads, unloads, lists and finds models by name: what SageMaker asks of a multi-model container."""
 
 import logging
+import os
 import shutil
 import tempfile
 import time
@@ -85,14 +86,13 @@ class Models:
         Raises:
             ConflictError: it is loaded already.
             InsufficientMemoryError: it does not fit.
-            BadRequestError: there is no such folder.
+            BadRequestError: there is no such folder, or it is not below that of the settings.
             ServingError: it cannot be used; the message says why.
         """
+        _check_folder(name, url, self._settings.base_dir)
         with self.registry.locked(name):
             if self.registry.find(name):
                 raise ConflictError(f"The model {name!r} is loaded already. DELETE it first to load it anew.")
-            if not Path(url).is_absolute() or not Path(url).is_dir():
-                raise BadRequestError(f"The model {name!r} is not in {url!r}: there is no such folder.")
             self._coming.add(name)
             try:
                 with self.registry.adding(name, url) as entry:
@@ -221,3 +221,19 @@ class Models:
 
     def _not_loaded(self, name: str) -> NotFoundError:
         return NotFoundError(f"The model {name!r} is not loaded. POST its name and url to /models first.")
+
+
+def _check_folder(name: str, url: str, base: Path) -> None:
+    """Refuse what is no folder of a model: all files in one are measured, some are read and named."""
+    path = Path(url)
+    if base not in path.parents or ".." in path.parts:
+        raise BadRequestError(
+            f"The model {name!r} is said to be in {url[:80]!r}. Give the path of a folder below {base}."
+        )
+    try:
+        os.scandir(path).close()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadRequestError(
+            f"The model {name!r} is not in the folder {url[:80]!r}, which cannot be opened: {reason}."
+        ) from None

@@ -48,7 +48,10 @@ class Registry:
         """Keep all other threads and workers from locking the same name; the lock ends with its process."""
         with self._path(name, "lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:  # closing does not suffice: a process forked in between, by model_fn, has it open too
+                fcntl.flock(file, fcntl.LOCK_UN)
 
     @contextmanager
     def adding(self, name: str, url: str) -> Iterator[Entry]:
