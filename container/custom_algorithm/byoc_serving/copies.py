@@ -107,6 +107,11 @@ class Copies:
                 return None
             return self._hold(copy)
 
+    def keep(self, copy: Copy) -> None:
+        """Take once more a model that is in use; give it back by `release` once more."""
+        with self._changed:
+            self._hold(copy)
+
     def release(self, copy: Copy) -> None:
         """Give a model back."""
         with self._changed:

@@ -1,5 +1,7 @@
 """SageMaker's multi-model API, with its exact statuses, through both doors."""
 
+import contextlib
+import http.client
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -329,6 +331,43 @@ def test_children_of_different_libraries_answer_each_its_rows(family, tmp_path):
         [number] = caller.request("POST", "/models/one/invoke", json.dumps([other]).encode()).json
         many = caller.request("POST", "/models/many/invoke", json.dumps([ROW, other, ROW]).encode()).json
         assert many == [*PREDICTED["model.onnx"], number, *PREDICTED["model.onnx"]]
+
+
+STREAM = """
+    import pathlib, time
+    def model_fn(model_dir): return pathlib.Path(model_dir)
+    def transform_fn(model, body, content_type, accept, context):
+        yield "begun"
+        while not (model / "on").exists():
+            time.sleep(0.01)
+            yield "."
+"""
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_model_stays_until_the_last_piece_of_its_answer_is_sent_or_its_caller_has_gone(tmp_path, door):
+    settings = Settings(tmp_path, apps_dir=apps_with(tmp_path, STREAM), multi_model=True)
+    (tmp_path / "a").mkdir()
+    with own_imports():
+        app = create_app(settings)
+        copies = app.extensions["models"].copies
+        with DOORS[door](app) as caller, ThreadPoolExecutor(2) as threads:
+            assert Api(caller).load("a", tmp_path / "a").status == 200
+            [copy] = copies._copies.values()
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", caller.port)) as gone:
+                gone.request("POST", "/models/a/invoke", b"[[1]]")
+                assert gone.getresponse().read(5) == b"begun"
+                assert copy.holds
+            assert eventually(lambda: not copy.holds)
+            call = threads.submit(Api(caller).call, "a")
+            assert eventually(lambda: copy.holds)
+            unload = threads.submit(caller.request, "DELETE", "/models/a")
+            assert eventually(lambda: not copies.labels)
+            assert not unload.done()
+            (tmp_path / "a" / "on").touch()
+            assert call.result().body.startswith(b"begun.")
+            assert unload.result().status == 200
+            assert copy.value is None
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from byoc_serving.door.head import BadHeadError, Head, head_of
 from byoc_serving.errors import ClientDisconnectedError, PayloadTooLargeError
 from byoc_serving.messages import too_large_message
 from byoc_serving.settings import MEGABYTE
+from byoc_serving.streams import close
 
 log = logging.getLogger("connection")
 
@@ -138,6 +139,7 @@ class Connection(asyncio.Protocol):
         """Answer the request that was handed on last."""
         head = self._head
         if head is None or self._transport.is_closing():
+            close(response.body)
             return
         if isinstance(response.body, bytes):
             body = b"" if head.method == b"HEAD" else response.body
@@ -290,9 +292,7 @@ class Connection(asyncio.Protocol):
 
     def _end_stream(self) -> None:
         stream, self._stream = self._stream, None
-        close: Callable[[], None] | None = getattr(stream, "close", None)
-        if close:
-            close()
+        close(stream)
 
 
 class _Chunks:

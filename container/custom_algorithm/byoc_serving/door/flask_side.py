@@ -3,12 +3,14 @@
 import io
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from byoc_serving.calls import Response
 from byoc_serving.door.head import Head
+from byoc_serving.streams import Stream, close
 
 Application = Callable[[dict[str, Any], Callable[..., object]], Iterable[bytes]]
 
@@ -33,14 +35,13 @@ def response_of(application: Application, head: Head, body: bytes, host: str, po
         started[:] = [int(status.partition(" ")[0]), headers]
 
     pieces = application(environ_of(head, body, host, port), start_response)
-    chunks = iter(pieces)
+    chunks = Stream(pieces, partial(close, pieces))
     first = next(chunks, b"")  # an application may start its response as late as here
     status, headers = started
     named = {name.lower(): value for name, value in headers}
     more = {name: value for name, value in headers if name.lower() not in _OF_THE_CONNECTION}
-    content = chain([first], chunks) if "content-length" not in named else first + b"".join(chunks)
-    if isinstance(content, bytes):
-        _close(pieces)
+    is_whole = "content-length" in named
+    content = first + b"".join(chunks) if is_whole else Stream(chain([first], chunks), chunks.close)
     return Response(status, content, named.get("content-type", "application/octet-stream"), more)
 
 
@@ -68,9 +69,3 @@ def environ_of(head: Head, body: bytes, host: str, port: int) -> dict[str, Any]:
     for name, value in head.headers.items():
         environ[_NOT_HTTP.get(name) or f"HTTP_{name.upper().replace('-', '_')}"] = value
     return environ
-
-
-def _close(pieces: Iterable[bytes]) -> None:
-    close: Callable[[], None] | None = getattr(pieces, "close", None)
-    if close:
-        close()

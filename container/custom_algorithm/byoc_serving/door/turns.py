@@ -26,6 +26,7 @@ from byoc_serving.invocation import Invocations
 from byoc_serving.metrics.meter import Meter
 from byoc_serving.models.api import called_model, is_of_models, refused
 from byoc_serving.models.models import Held, Models
+from byoc_serving.streams import until_sent
 
 log = logging.getLogger("door")
 
@@ -69,7 +70,7 @@ class Waiting(NamedTuple):
 
     Attributes:
         model: the name of the one that it calls, among several.
-        held: that model, where it had to be brought into memory for this request.
+        held: that model, which stays in memory until the request is answered, its last piece included.
     """
 
     connection: Connection
@@ -238,13 +239,11 @@ class Turns:
         if held is None:
             self._begin_aside(one, lambda: self._fetched(models, one))
             return
-        try:
-            if one.is_invocation:
-                self._invoke(held.invocations, one)
-            else:
-                self._ask_application(one)
-        finally:
-            held.release()
+        one = one._replace(held=held)
+        if one.is_invocation:
+            self._invoke(held.invocations, one)
+        else:
+            self._ask_application(one)
 
     def _begin_aside(self, one: Waiting, act: Callable[[], Callable[[], None]]) -> None:
         self._at_side += 1
@@ -285,10 +284,8 @@ class Turns:
         taken = [first]
         most = invocations.together
         waiting = self._waiting
-        while len(taken) < most and waiting and waiting[0].is_invocation:
-            if waiting[0].model != first.model or waiting[0].held:
-                break
-            taken.append(waiting.popleft())
+        while len(taken) < most and waiting and _may_join(first, waiting[0]):
+            taken.append(_held_as(first, waiting.popleft()))
         if len(taken) > 1:
             self._door.slot.work_on(len(taken))
         answers = _answers(invocations, taken)
@@ -311,6 +308,8 @@ class Turns:
             return _failed(one)
 
     def _answer(self, one: Waiting, response: Response) -> None:
+        if one.held:
+            response = until_sent(response, one.held.release)
         one.connection.send(response)
         self._door.slot.end(one.place)
 
@@ -330,6 +329,20 @@ def _answers(invocations: Invocations, taken: Sequence[Waiting]) -> list[tuple[R
             response = _failed(one)
             answers.append((response, answered_at_once(one.request, response, perf_counter(), one.model)))
         return answers
+
+
+def _may_join(first: Waiting, one: Waiting) -> bool:
+    if not one.is_invocation or one.model != first.model:
+        return False
+    return not (first.held and one.held) or one.held.invocations is first.held.invocations
+
+
+def _held_as(first: Waiting, one: Waiting) -> Waiting:
+    """Return a call that joins another, with the same model held for it."""
+    if one.held or not first.held:
+        return one
+    first.held.keep()
+    return one._replace(held=first.held)
 
 
 def _failed(one: Waiting) -> Response:

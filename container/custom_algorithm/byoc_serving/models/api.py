@@ -21,6 +21,7 @@ from byoc_serving.errors import (
 )
 from byoc_serving.formats.negotiation import JSON
 from byoc_serving.models.models import Models
+from byoc_serving.streams import until_sent
 
 log = logging.getLogger("models")
 
@@ -85,9 +86,11 @@ def invoked(models: Models, name: str, request: Request) -> Response:
         models.note_unheld(name, request, response)
         return response
     try:
-        return held.invocations.respond(request)
-    finally:
+        response = held.invocations.respond(request)
+    except BaseException:
         held.release()
+        raise
+    return until_sent(response, held.release)
 
 
 def refused(error: ServingError) -> Response:

@@ -34,10 +34,15 @@ _BEYOND_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True)
 class Held:
-    """A model that stays in memory until it is released."""
+    """A model that stays in memory until it is released as often as it was held.
+
+    Attributes:
+        keep: holds it once more.
+    """
 
     invocations: Invocations
     release: Callable[[], None]
+    keep: Callable[[], None]
 
 
 class Models:
@@ -217,7 +222,7 @@ class Models:
         if not isinstance(copy.value, Invocations):
             self.copies.release(copy)
             raise AlgorithmError(f"{copy.wanted.label} is no model that can be called.")
-        return Held(copy.value, partial(self.copies.release, copy))
+        return Held(copy.value, partial(self.copies.release, copy), partial(self.copies.keep, copy))
 
     def _not_loaded(self, name: str) -> NotFoundError:
         return NotFoundError(f"The model {name!r} is not loaded. POST its name and url to /models first.")
