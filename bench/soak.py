@@ -136,20 +136,18 @@ def faults_in(outcome: Load, watched: Watched, log: Sequence[str]) -> list[str]:
 
 
 def pace_faults(per_second: float, capacity: float, capacity_after: float) -> list[str]:
-    """Return, in words, that a load did not keep its pace, and whether the server or the machine was slow.
+    """Return, in words, that a load did not keep its pace, that of now where the machine has become slower.
 
     Args:
         per_second: what was answered.
         capacity: what could be when it began, of which the pace is a share.
         capacity_after: what can be now.
     """
-    if per_second >= PACE_KEPT * SHARE * capacity:
+    pace = SHARE * min(capacity, capacity_after)
+    if per_second >= PACE_KEPT * pace:
         return []
-    slow = f"{per_second:,.0f} requests/s were answered, not {SHARE * capacity:,.0f}"
-    if capacity_after >= PACE_KEPT * capacity:
-        return [f"{slow}, though capacity is {capacity_after:,.0f}"]
-    became = f"the machine has become slower, capacity is {capacity_after:,.0f} now"
-    return [f"{slow}: {became}. Run it again where nothing else runs."]
+    capacities = f"capacity was {capacity:,.0f} before, and is {capacity_after:,.0f} now"
+    return [f"{per_second:,.0f} requests/s were answered, not {pace:,.0f}: {capacities}"]
 
 
 def growth_in(memory_mb: Sequence[float]) -> tuple[float, float] | None:
