@@ -203,7 +203,7 @@ def _routes(app: flask.Flask) -> list[Route]:
 def _served(served: Invocations | Models, settings: Settings) -> Served:
     """Return what is known of the one model now; a version that cannot be read is /ping's to tell of."""
     if isinstance(served, Models):
-        return Served()
+        return Served(algorithm=served.algorithm)
     loading = served.loading
     try:
         manifest, columns = read_manifest(loading.model_dir), read_schema(loading.model_dir)

@@ -1,9 +1,15 @@
 """openapi: the document is valid, and says of the model version what serving goes by."""
 
+import json
+import sys
+
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
 
+from byoc_serving.conformity import Conformity
+from byoc_serving.formats.codecs import decode
+from byoc_serving.formats.negotiation import media_type
 from byoc_serving.openapi import Route, Served, document
 from byoc_serving.versions.manifest import read_manifest
 from byoc_serving.versions.schema import Column
@@ -30,7 +36,8 @@ def manifest(tmp_path):
 def body_schema(served):
     made = document(ROUTES, served)
     validate(made)
-    return made["paths"]["/invocations"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    content = made["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    return {**content["application/json"]["schema"], "components": made["components"]}
 
 
 def fits(value, schema):
@@ -55,6 +62,52 @@ def test_without_a_version_any_json_fits(manifest):
 )
 def test_rows_of_the_schema_fit_in_each_shape(manifest, value):
     assert fits(value, body_schema(Served(manifest, COLUMNS, True)))
+
+
+TWO = {"columns": ["age", "colour"], "data": [[20, "red"]]}
+NUMBERS = [Column("age", "integer", False, 18, 99), Column("weight", "number", True, 0, 9)]
+
+
+@pytest.mark.parametrize("is_enforced", [False, True])
+@pytest.mark.parametrize(
+    ("value", "columns"),
+    [
+        ([20, 3.5], NUMBERS),
+        ({"inputs": [20, None]}, NUMBERS),
+        (TWO, COLUMNS),
+        ({"columns": ["colour", "age"], "index": [7], "data": [["red", 20]]}, COLUMNS),
+        ({"dataframe_split": TWO}, COLUMNS),
+        ({"dataframe_records": [{"age": 20, "colour": None}]}, COLUMNS),
+    ],
+)
+def test_each_form_of_a_table_that_is_taken_fits(manifest, value, columns, is_enforced):
+    served = Served(manifest, columns, is_enforced)
+    assert fits(value, body_schema(served))
+    data = decode(json.dumps(value).encode(), media_type("application/json"), 2)
+    Conformity(columns).enforce(data)
+
+
+@pytest.mark.parametrize("value", [[1, 2], {"columns": ["a", "b"], "data": [[1, 2]]}, [{"a": 1, "b": None}]])
+def test_where_no_names_are_known_any_fit(manifest, value):
+    assert fits(value, body_schema(Served(manifest)))
+
+
+@pytest.mark.parametrize(
+    "value", [[20, "red"], {**TWO, "more": 1}, {"columns": ["age", "size"], "data": [[20, 1]]}]
+)
+def test_what_is_no_table_of_the_schema_does_not_fit(manifest, value):
+    assert not fits(value, body_schema(Served(manifest, COLUMNS, True)))
+
+
+def test_formats_whose_library_is_missing_are_not_listed(monkeypatch):
+    def listed():
+        call = document(ROUTES, Served())["paths"]["/invocations"]["post"]
+        return call["requestBody"]["content"].keys(), call["responses"]["200"]["content"].keys()
+
+    assert all({"application/x-parquet", "application/x-npy"} <= formats for formats in listed())
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert all("application/x-npy" in formats for formats in listed())
+    assert not any("parquet" in name or "arrow" in name for formats in listed() for name in formats)
 
 
 @pytest.mark.parametrize("value", [[[17, "red"]], [[20, "green"]], [[20]], [{"age": 20}], [], "text"])
@@ -92,3 +145,13 @@ def test_one_of_many_models_takes_and_answers_what_a_single_one_does_and_404():
     assert one["requestBody"] == single["requestBody"]
     assert one["responses"].keys() - single["responses"].keys() == {"404"}
     assert {"200", "409", "507"} <= paths["/models"]["post"]["responses"].keys()
+    for path in ("/models", "/models/{name}"):
+        for operation in paths[path].values():
+            assert {"413", "502", "503", "504"} <= operation["responses"].keys()
+    assert [one["name"] for one in paths["/models"]["get"]["parameters"]] == ["next_page_token"]
+
+
+def test_what_is_told_of_a_status_is_whole_sentences():
+    for status, answer in document(ROUTES, Served())["paths"]["/invocations"]["post"]["responses"].items():
+        assert answer["description"][0].isupper(), status
+        assert answer["description"].endswith("."), status

@@ -4,20 +4,24 @@ import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
 
 from byoc_serving import errors
 from byoc_serving.algorithm import Algorithm
-from byoc_serving.formats.codecs import DECODERS, ENCODERS, encode
+from byoc_serving.body_schema import Json, ref, table_schemas
+from byoc_serving.formats.codecs import DECODERS, ENCODERS, encode, usable
 from byoc_serving.formats.negotiation import JSON
 from byoc_serving.formats.plain import UnencodableError
 from byoc_serving.versions.manifest import Manifest
-from byoc_serving.versions.schema import INTEGER, STRING, Column
-
-Json = dict[str, Any]
+from byoc_serving.versions.schema import Column
 
 _OF_TEXT = ("text/", "application/jsonl", "application/x-jsonl", "application/x-ndjson")
-_NOT_OF_INVOCATIONS = (errors.NotFoundError, errors.MethodNotAllowedError, errors.ConflictError)
+# Those that it does not answer, and what they all are.
+_NOT_OF_INVOCATIONS = (
+    errors.NotFoundError,
+    errors.MethodNotAllowedError,
+    errors.ConflictError,
+    errors.RequestError,
+)
 _REFUSED = 400
 # What the API for many models answers, beside its calls.
 _OF_MODELS = {
@@ -32,12 +36,20 @@ _OF_MODELS = {
     ("/models/{name}", "get"): {200: "Where the model is.", 404: "It is not loaded."},
     ("/models/{name}", "delete"): {200: "Its memory is free.", 404: "It is not loaded."},
 }
+# What any request to it may be answered.
+_OF_ALL_MODELS = {413: "The body is over the limit.", 503: "Too many requests wait."}
 _BY_NGINX = {
     408: "The rest of the request did not arrive in time.",
     414: "The path is too long.",
     501: "A version or encoding of HTTP that is not served.",
     502: "The worker ended before it answered.",
     504: "No worker answered in time.",
+}
+_NEXT_PAGE: Json = {
+    "name": "next_page_token",
+    "in": "query",
+    "description": "The nextPageToken of the answer before.",
+    "schema": {"type": "string"},
 }
 _ERROR: Json = {
     "type": "object",
@@ -112,16 +124,19 @@ def document(routes: Iterable[Route], served: Served) -> Json:
                 "ExecutionParameters": _PARAMETERS,
                 "Health": _HEALTH,
                 "Model": _MODEL,
+                **_tables(served),
             }
         },
     }
 
 
 def _operation(route: Route, method: str, served: Served) -> Json:
-    named = [
+    named: list[Json] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in route.parameters
     ]
+    if (route.path, method) == ("/models", "get"):
+        named.append(_NEXT_PAGE)
     exchange = _exchange(route.path, method, served)
     return {**exchange, "parameters": named} if named else exchange
 
@@ -143,11 +158,12 @@ def _exchange(path: str, method: str, served: Served) -> Json:
                 }
             }
         case "/execution-parameters":
-            told = _content("ExecutionParameters")
-            return {"responses": {"200": {"description": "For batch transform.", "content": told}}}
+            content = _content("ExecutionParameters")
+            return {"responses": {"200": {"description": "For batch transform.", "content": content}}}
     if (path, method) in _OF_MODELS:
         takes = {"requestBody": {"required": True, "content": _content("Model")}} if method == "post" else {}
-        return {**takes, "responses": _answers(_OF_MODELS[path, method])}
+        told = {**_OF_MODELS[path, method], **_OF_ALL_MODELS, **_BY_NGINX}
+        return {**takes, "responses": _answers({status: told[status] for status in sorted(told)})}
     return {"responses": {"default": {"description": "As its section of docs/serving.md says."}}}
 
 
@@ -155,13 +171,14 @@ def _request_body(served: Served) -> Json:
     algorithm = served.algorithm
     if algorithm and (algorithm.input_fn or algorithm.transform_fn):
         return {"description": f"What {algorithm.name} takes.", "required": True, "content": {"*/*": {}}}
-    return {"required": True, "content": {name: _body(name, served) for name in DECODERS}}
+    return {"required": True, "content": {name: _body(name, served) for name in usable(DECODERS)}}
 
 
 def _body(media_type: str, served: Served) -> Json:
     rows = list(served.manifest.sample_rows) if served.manifest else []
     if media_type == JSON:
-        return {"schema": _json_schema(served), **_example(rows or None)}
+        unknown = {"description": "A table, as docs/serving.md has it, or any other value."}
+        return {"schema": ref("Body") if _tables(served) else unknown, **_example(rows or None)}
     if media_type.startswith(_OF_TEXT):
         return {"schema": {"type": "string"}, **_example(_text(rows, media_type))}
     return {}
@@ -178,68 +195,19 @@ def _example(value: object) -> Json:
     return {} if value is None else {"examples": {"sample rows": {"value": value}}}
 
 
-def _json_schema(served: Served) -> Json:
-    """Return the schema of JSON bodies; of any value where the columns are not known."""
+def _tables(served: Served) -> dict[str, Json]:
+    """Return the schemas of the tables that a model takes; none where their columns are not known."""
     manifest, columns = served.manifest, served.columns
     width = len(columns) if columns else manifest.n_features if manifest else None
     if width is None:
-        return {"description": "A table, as docs/serving.md has it, or any other value."}
-    allows_missing = manifest.allow_nan if manifest else True
-    if columns:
-        cells = [_cell(column, served.is_enforced, allows_missing) for column in columns]
-    else:
-        cells = [_typed("number", allows_missing)] * width
-    row = {"type": "array", "prefixItems": cells, "items": False, "minItems": width, "maxItems": width}
-    tables = [{"type": "array", "items": row, "minItems": 1}]
-    if columns and columns[0].name is not None:
-        named = {str(column.name): cell for column, cell in zip(columns, cells, strict=True)}
-        record = {
-            "type": "object",
-            "properties": named,
-            "required": list(named),
-            "additionalProperties": False,
-        }
-        tables.append({"type": "array", "items": record, "minItems": 1})
-    held = [
-        {
-            "type": "object",
-            "properties": {key: {"anyOf": tables}},
-            "required": [key],
-            "additionalProperties": False,
-        }
-        for key in ("instances", "inputs")
-    ]
-    return {"anyOf": [*tables, *held]}
-
-
-def _cell(column: Column, is_enforced: bool, allows_missing: bool) -> Json:
-    """Return the schema of a column: its bounds bind where they are enforced, else they are told."""
-    bounds: Json = {}
-    if column.minimum is not None:
-        bounds["minimum"] = column.minimum
-    if column.maximum is not None:
-        bounds["maximum"] = column.maximum
-    if column.enum is not None:
-        bounds["enum"] = [*column.enum, None] if column.nullable else list(column.enum)
-    missing = allows_missing and (column.nullable or not is_enforced)
-    kind = column.type if is_enforced or column.type != INTEGER else "number"
-    said: Json = _typed(kind, missing)
-    if column.name is not None:
-        said["title"] = column.name
-    if is_enforced:
-        return {**said, **bounds}
-    told = ", ".join(f"{key} {value}" for key, value in bounds.items())
-    return {**said, "description": f"In the training data: {told or STRING}."}
-
-
-def _typed(kind: str, may_miss: bool) -> Json:
-    return {"type": [kind, "null"] if may_miss else kind}
+        return {}
+    return table_schemas(columns, width, served.is_enforced, manifest.allow_nan if manifest else True)
 
 
 def _responses(served: Served) -> Json:
     algorithm = served.algorithm
     anything = algorithm and (algorithm.output_fn or algorithm.transform_fn)
-    good: Json = {"*/*": {}} if anything else {name: {} for name in ENCODERS}
+    good: Json = {"*/*": {}} if anything else {name: {} for name in usable(ENCODERS)}
     refused: dict[int, list[str]] = {500: ["The algorithm failed; its traceback is in the log."]}
     for kind in vars(errors).values():
         if (
@@ -264,4 +232,4 @@ def _answers(said: Mapping[int, str]) -> Json:
 
 
 def _content(name: str) -> Mapping[str, object]:
-    return {JSON: {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+    return {JSON: {"schema": ref(name)}}

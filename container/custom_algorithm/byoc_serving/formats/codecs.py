@@ -1,6 +1,7 @@
 """Media type -> how a body is decoded, and how a prediction is encoded."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
 
 from byoc_serving.errors import BadRequestError, UnsupportedMediaTypeError
 from byoc_serving.formats.arrow_codec import ARROW, decode_arrow, encode_arrow
@@ -23,6 +24,7 @@ JSON_LINES = (
     "application/x-ndjson",
 )
 _PARQUET = (PARQUET, "application/vnd.apache.parquet")
+_OF_PYARROW = (*_PARQUET, ARROW)
 _LIBSVM = ("text/libsvm", "text/x-libsvm")
 
 DECODERS: Mapping[str, Decoder] = {
@@ -44,6 +46,12 @@ ENCODERS: Mapping[str, Encoder] = {
     **dict.fromkeys(_PARQUET, encode_parquet),
     ARROW: encode_arrow,
 }
+
+
+def usable(media_types: Iterable[str]) -> list[str]:
+    """Return those of some media types whose library is installed."""
+    has_pyarrow = find_spec("pyarrow") is not None
+    return [name for name in media_types if has_pyarrow or name not in _OF_PYARROW]
 
 
 def decode(body: bytes, content_type: MediaType, n_features: int | None = None) -> object:

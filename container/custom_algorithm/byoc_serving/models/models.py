@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from byoc_serving.algorithm import bind
+from byoc_serving.algorithm import Algorithm, bind
 from byoc_serving.call_log import log_call
 from byoc_serving.calls import Call, Request, Response, answered_at_once
 from byoc_serving.copies import Copies, Copy, Wanted
@@ -59,6 +59,7 @@ class Models:
         note: is told of each call when it has its response.
         meter: counts the calls of all of them.
         copies: as given.
+        algorithm: that of the latest model, which all share; None before there is any.
     """
 
     def __init__(
@@ -74,12 +75,13 @@ class Models:
         self._peers: Peers | None = None
         self._settings = settings
         self.copies = copies
+        self.algorithm: Algorithm | None = None
         self._registry: Registry | None = None
         self._coming: set[str] = set()
 
     def begin(self, workers: int, peers: Peers) -> None:
         """Be one of several processes (AlgorithmError: apps/ cannot be used, for whatever model)."""
-        bind(self._settings)
+        self.algorithm = bind(self._settings)
         self.copies.memory.workers = workers
         self.copies.memory.begin()
         self._peers = peers
@@ -210,6 +212,7 @@ class Models:
         invocations.name, invocations.meter = entry.name, self.meter
         invocations.loading.copies = self.copies
         invocations.load()
+        self.algorithm = invocations.loading.load().algorithm
         return invocations
 
     def _is_unloaded(self, wanted: Wanted) -> bool:
