@@ -1,12 +1,8 @@
 """The Flask app: receives a request, asks the algorithm, answers. Complete under any WSGI server."""
 
-import atexit
 import contextlib
 import functools
 import logging
-import os
-import re
-from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote
@@ -15,26 +11,22 @@ import flask
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from byoc_serving.call_log import log_call
-from byoc_serving.calls import Call, Request, Response, error_response, refusal, request_id_of
+from byoc_serving.calls import Request, Response, error_response, refusal, request_id_of
 from byoc_serving.copies import Copies
-from byoc_serving.errors import MethodNotAllowedError, ModelVersionError, NotFoundError, PayloadTooLargeError
+from byoc_serving.description import description_of
+from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
 from byoc_serving.invocation import Invocations
 from byoc_serving.logs import log_to_stdout
 from byoc_serving.memory import Memory
 from byoc_serving.messages import too_large_message
-from byoc_serving.metrics.emf import Reports
-from byoc_serving.metrics.families import Family, Standing, families
 from byoc_serving.metrics.page import CONTENT_TYPE, page
 from byoc_serving.models.api import answered, called_model, invoked
 from byoc_serving.models.models import Models
-from byoc_serving.openapi import Route, Served, document
+from byoc_serving.process_metrics import metrics_of, report_calls
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
 from byoc_serving.supervision.cores import available_cores
 from byoc_serving.supervision.memory import available_memory
-from byoc_serving.supervision.standing import families_of, memory_of
 from byoc_serving.transform_job import execution_parameters
-from byoc_serving.versions.manifest import read_manifest
-from byoc_serving.versions.schema import read_schema
 from byoc_serving.warming import warm_up
 
 _UNREAD_AT_MOST = 256 * MEGABYTE
@@ -72,8 +64,7 @@ def create_app(settings: Settings | None = None, model_dir: Path | None = None) 
     else:
         _serve_one(app, invocations, settings)
     _add_descriptions(app, settings, served)
-    if settings.metrics == "emf" and not settings.run_dir:
-        report_calls(served, lambda: _families(settings, served), settings.metrics_namespace)
+    report_calls(served, settings)
 
     @app.errorhandler(HTTPException)
     def refuse(error: HTTPException) -> flask.Response:
@@ -140,12 +131,12 @@ def _add_descriptions(app: flask.Flask, settings: Settings, served: Invocations 
     @app.get("/metrics")
     def metrics() -> flask.Response:
         """Say how it goes, as Prometheus has it."""
-        return app.response_class(page(_families(settings, served)), content_type=CONTENT_TYPE)
+        return app.response_class(page(metrics_of(served, settings)), content_type=CONTENT_TYPE)
 
     @app.get("/openapi.json")
     def describe() -> flask.Response:
         """Say what is served, as OpenAPI has it."""
-        return flask.jsonify(document(_routes(app), _served(served, settings)))
+        return flask.jsonify(description_of(app, served, settings))
 
 
 def _target(before: str, name: str, behind: str = "") -> str:
@@ -156,61 +147,6 @@ def _target(before: str, name: str, behind: str = "") -> str:
     environ = flask.request.environ
     sent = environ.get("RAW_URI") or environ.get("REQUEST_URI")
     return str(sent) if sent else f"{before}/{quote(name, safe='')}{behind}" if name else before
-
-
-def report_calls(
-    served: Invocations | Models, gather: Callable[[], Sequence[Family]], namespace: str
-) -> Reports:
-    """Report from this process alone: with a call where a minute has passed, and at the end."""
-    reports = Reports(gather, namespace, lambda line: os.write(1, line))
-    note = served.note
-
-    def note_and_report(call: Call) -> None:
-        note(call)
-        reports.tick()
-
-    served.note = note_and_report
-    atexit.register(reports.report)
-    return reports
-
-
-def _families(settings: Settings, served: Invocations | Models) -> list[Family]:
-    """Return every metric: of all workers under `serve`, else of this process."""
-    if settings.run_dir:
-        return families_of(settings.run_dir)
-    meter = served.meter
-    is_ready = isinstance(served, Models) or served.loading.state == "ready"
-    if is_ready and isinstance(served, Invocations):
-        model = served.loading.load()
-        meter.table.serve(model.name, model.version)
-    standing = Standing(int(is_ready), meter.in_flight, waiting=0, memory={0: memory_of()})
-    return families([meter.table], standing)
-
-
-def _routes(app: flask.Flask) -> list[Route]:
-    """Return what an app serves, whoever hung it in; the first line of a view's docstring is its summary."""
-    return [
-        Route(
-            re.sub(r"<(?:\w+:)?_?(\w+)>", r"{\1}", rule.rule),
-            sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}),
-            (app.view_functions[rule.endpoint].__doc__ or rule.endpoint).splitlines()[0],
-            sorted(name.lstrip("_") for name in rule.arguments),
-        )
-        for rule in app.url_map.iter_rules()
-    ]
-
-
-def _served(served: Invocations | Models, settings: Settings) -> Served:
-    """Return what is known of the one model now; a version that cannot be read is /ping's to tell of."""
-    if isinstance(served, Models):
-        return Served(algorithm=served.algorithm)
-    loading = served.loading
-    try:
-        manifest, columns = read_manifest(loading.model_dir), read_schema(loading.model_dir)
-    except ModelVersionError:
-        manifest, columns = None, None
-    algorithm = loading.load().algorithm if loading.state == "ready" else None
-    return Served(manifest, columns, settings.schema == "enforce", algorithm)
 
 
 def _received(request: flask.Request) -> Request:
