@@ -4,7 +4,6 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -132,7 +131,7 @@ class Invocations:
             for group in joined(calls, loaded.batch_rows):
                 self._predict(group, loaded)
             if self._placeholder:
-                mend = partial(self._mend, placeholder=self._placeholder, until_s=mend_until_s)
+                mend = functools.partial(self._mend, placeholder=self._placeholder, until_s=mend_until_s)
                 for call in calls:
                     self._try(call, mend, loaded)
         return [(self._ended(call), call) for call in calls]
