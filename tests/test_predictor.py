@@ -457,7 +457,9 @@ def test_the_schema_of_the_version_is_kept_as_the_setting_says(predictor, tmp_pa
     write_schema(tmp_path / "ml" / "model", np.array([[0.0, 1.0], [2.0, 3.0]]), ["a", "b"])
     with predictor(tmp_path, schema=schema) as caller:
         assert caller.invoke("1,2\n", "text/csv").status == 200
+        named = caller.invoke('[{"b": 2, "a": 1}]', accept="text/csv")
         got = caller.invoke("1,2\n1,9\n", "text/csv")
+    assert named.body == (b"2.0,1.0\n" if schema == "off" else b"1.0,2.0\n")
     assert got.status == (400 if schema == "enforce" else 200)
     if schema == "enforce":
         place = {"row": 2, "column": 2, "name": "b", "value": 9.0, "minimum": 1.0, "maximum": 3.0}

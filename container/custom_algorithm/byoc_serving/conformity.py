@@ -2,8 +2,10 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -16,14 +18,18 @@ from byoc_serving.versions.schema import INTEGER, SCHEMA_NAME, STRING, Column, r
 
 log = logging.getLogger("schema")
 
-Check = Callable[[Any, str], None]
+Check = Callable[[Any, str], Any]
 
 _MOST_SHOWN = 10
 _LONGEST_SHOWN = 80
+_LARGEST = sys.float_info.max
+_LARGEST_PLAIN = 2**63
 
 
 def schema_check(settings: Settings, model_dir: Path) -> Check | None:
     """Return what is to be done with decoded data and the id of their request, as MODEL_SERVER_SCHEMA says.
+
+    It returns the data that predict_fn is to get.
 
     Raises:
         ModelVersionError: the schema is to be enforced and there is none, or it cannot be read.
@@ -47,50 +53,68 @@ class Conformity:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
         self._names = [column.name for column in columns]
-        self._low = np.array([_bound(column.minimum, -math.inf) for column in columns])
-        self._high = np.array([_bound(column.maximum, math.inf) for column in columns])
+        endless = [_LARGEST if column.type == INTEGER else math.inf for column in columns]
+        bounds = list(zip(columns, endless, strict=True))
+        self._low = np.array([_bound(column.minimum, -end) for column, end in bounds], dtype=float)
+        self._high = np.array([_bound(column.maximum, end) for column, end in bounds], dtype=float)
         self._nullable = np.array([column.nullable for column in columns])
         whole = [place for place, column in enumerate(columns) if column.type == INTEGER]
         self._whole = np.array(whole) if whole else None
         self._is_numeric = all(column.type != STRING for column in columns)
+        self._known = [
+            None if column.enum is None else set(map(_category, column.enum)) for column in columns
+        ]
 
-    def warn(self, data: Any, request_id: str) -> None:  # noqa: ANN401 - as enforce
-        """Log what `enforce` would raise."""
+    def warn(self, data: Any, request_id: str) -> Any:  # noqa: ANN401 - as enforce
+        """Log what `enforce` would raise; return what it would return, or the columns as they were sent."""
         try:
-            self.enforce(data, request_id)
+            data = self._in_order(data)
+            self._check(data)
         except BadRequestError as error:
             log.warning(str(error), extra={"request_id": request_id})
+        except Exception:  # whoever asks for warnings only shall lose no request to a fault of ours
+            log.exception("the data cannot be held against the schema", extra={"request_id": request_id})
+        return data
 
-    def enforce(self, data: Any, _request_id: str = "") -> None:  # noqa: ANN401 - whatever a body stands for
+    def enforce(self, data: Any, _request_id: str = "") -> Any:  # noqa: ANN401 - whatever a body stands for
         """Refuse what is no array [rows, columns] or DataFrame, or has a value outside the schema.
+
+        Returns:
+            The data; columns with names are in the schema's order.
 
         Raises:
             BadRequestError: it is, or has; the error names the value's row and column, from 1.
         """
+        data = self._in_order(data)
+        self._check(data)
+        return data
+
+    def _in_order(self, data: Any) -> Any:  # noqa: ANN401 - as enforce
         if getattr(data, "ndim", 0) != 2:
             raise BadRequestError("The body is no table. Send rows of values, each with all columns.")
-        if hasattr(data, "iloc"):
-            data = self._in_order(data)
-        check_width(data.shape[1], len(self._columns))
-        if self._is_numeric and isinstance(data, np.ndarray) and data.dtype.kind in "biuf":
+        names = getattr(data, "columns", None)
+        if names is None or self._names[0] is None:
+            return data
+        given = [str(name) for name in names]
+        if given == self._names:
+            return data
+        self._refuse_names(given)
+        order = [given.index(str(name)) for name in self._names]
+        return data.iloc[:, order] if hasattr(data, "iloc") else data[:, order]
+
+    def _check(self, table: Any) -> None:  # noqa: ANN401 - an array or a DataFrame, in the schema's order
+        check_width(table.shape[1], len(self._columns))
+        data = _array(table)
+        if self._is_numeric and data.dtype.kind in "biuf":
             if place := self._outside(data):
                 self._refuse(*place, data[place])
             return
         self._check_cells(data)
 
-    def _in_order(self, frame: Any) -> Any:  # noqa: ANN401 - a DataFrame
-        """Return a DataFrame's columns in the schema's order; as an array where all are numbers."""
-        given = [str(name) for name in frame.columns]
-        if self._names[0] is not None and given != self._names:
-            self._refuse_names(given)
-            frame = frame.iloc[:, [given.index(str(name)) for name in self._names]]
-        numeric = all(getattr(kind, "kind", "O") in "biuf" for kind in frame.dtypes)
-        return frame.to_numpy() if numeric else frame.to_numpy(dtype=object)
-
     def _refuse_names(self, given: Sequence[str]) -> None:
         missing = [name for name in self._names if name not in given]
         unknown = [name for name in given if name not in self._names]
-        if missing or unknown or len(given) != len(self._names):
+        if missing or unknown or len(given) != len(self._names) or len(set(given)) != len(given):
             said = [f"{_some(missing)} missing"] if missing else []
             said += [f"{_some(unknown)} unknown"] if unknown else []
             raise BadRequestError(
@@ -103,8 +127,7 @@ class Conformity:
         """Return the place, from 0, of the first number that is outside its column's range."""
         low, high = self._low, self._high
         if data.dtype.kind == "f" and data.dtype.itemsize < low.itemsize:
-            # A bound that was rounded as the data were is still one.
-            low, high = low.astype(data.dtype), high.astype(data.dtype)
+            low, high = _rounded(low, data.dtype), _rounded(high, data.dtype)
         inside = (data >= low) & (data <= high)
         if self._whole is not None and data.dtype.kind == "f":
             inside[:, self._whole] &= (whole := data[:, self._whole]) == np.rint(whole)
@@ -119,35 +142,34 @@ class Conformity:
         first: tuple[int, int] | None = None
         for place, column in enumerate(self._columns):
             cells = data[:, place]
-            row = self._bad_text(cells, column) if column.type == STRING else self._bad_number(cells, place)
+            row = self._bad_text(cells, place) if column.type == STRING else self._bad_number(cells, place)
             if row is not None and (first is None or row < first[0]):
                 first = row, place
         if first is not None:
             self._refuse(*first, data[first])
 
     def _bad_number(self, cells: NDArray[Any], place: int) -> int | None:
-        try:
-            numbers = cells.astype(np.float64)
-        except (TypeError, ValueError):
-            return next(row for row, cell in enumerate(cells.tolist()) if not _is_number(cell))
+        if cells.dtype.kind not in "biuf":
+            if (row := _first_no_number(cells.tolist())) is not None:
+                return row
+            cells = cells.astype(np.float64)
         alone = Conformity([self._columns[place]])
-        found = alone._outside(numbers[:, np.newaxis])
+        found = alone._outside(cells[:, np.newaxis])
         return found[0] if found else None
 
-    @staticmethod
-    def _bad_text(cells: NDArray[Any], column: Column) -> int | None:
-        texts = cells.tolist()
-        if all(_is_known(text, column) for text in set(texts)):
+    def _bad_text(self, cells: NDArray[Any], place: int) -> int | None:
+        texts, known, nullable = cells.tolist(), self._known[place], self._columns[place].nullable
+        if all(_is_known(text, known, nullable) for text in set(texts)):
             return None
-        return next(row for row, text in enumerate(texts) if not _is_known(text, column))
+        return next(row for row, text in enumerate(texts) if not _is_known(text, known, nullable))
 
     def _refuse(self, row: int, place: int, value: Any) -> None:  # noqa: ANN401 - a cell
         column = self._columns[place]
-        shown = value.item() if hasattr(value, "item") else value
+        shown = float(value) if isinstance(value, np.floating) else getattr(value, "item", lambda: value)()
         details: dict[str, object] = {"row": row + 1, "column": place + 1}
         if column.name is not None:
             details["name"] = column.name
-        if shown != shown or shown is None:  # noqa: PLR0124 - NaN
+        if _is_missing(shown):
             said, wanted = "missing or NaN", "The model was trained with a value in each row"
         else:
             said, wanted = f"{shown!r:.{_LONGEST_SHOWN}}", _wanted(column, shown)
@@ -161,29 +183,87 @@ class Conformity:
 
 def _wanted(column: Column, value: object) -> str:
     if column.type == STRING:
-        return f"The model knows {_some(column.enum or ())}"
-    if not _is_number(value):
-        return "Send a number"
-    if column.type == INTEGER and float(value) != round(float(value)):  # type: ignore[arg-type]  # is a number
+        return "Send text" if column.enum is None else f"The model knows {_some(column.enum)}"
+    number = _number(value)
+    if number is None or isinstance(value, str):
+        how = (
+            " as one, not as text"
+            if number is not None
+            else " below 1.8e308"
+            if isinstance(value, int)
+            else ""
+        )
+        return f"Send a number{how}"
+    if column.type == INTEGER and not number.is_integer():
         return "Send a whole number"
     low, high = _bound(column.minimum, -math.inf), _bound(column.maximum, math.inf)
     return f"The model was trained with {low:g} to {high:g}"
 
 
-def _is_known(text: object, column: Column) -> bool:
-    if text is None or text != text:  # noqa: PLR0124 - NaN
-        return column.nullable
-    known = column.enum
-    # A column of text that looks like numbers is read from CSV as numbers.
-    return known is None or (text if isinstance(text, str) else f"{text:.12g}") in known
+def _array(table: Any) -> NDArray[Any]:  # noqa: ANN401 - an array or a DataFrame
+    """Return a table's cells: as numbers where all are."""
+    if not hasattr(table, "iloc"):
+        return np.asarray(table)
+    numeric = all(getattr(kind, "kind", "O") in "biuf" for kind in table.dtypes)
+    cells: NDArray[Any] = table.to_numpy() if numeric else table.to_numpy(dtype=object)
+    return cells
+
+
+def _rounded(bounds: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return bounds rounded as the data were: they are still ones; what is finite stays so."""
+    largest = float(np.finfo(dtype).max)
+    return np.where(np.isinf(bounds), bounds, bounds.clip(-largest, largest)).astype(dtype)
+
+
+def _first_no_number(cells: Sequence[object]) -> int | None:
+    """Return the row of the first cell that is none, from 0.
+
+    A CSV column in which one cell is text has its numbers as text too: text that is a number is named only
+    where there is nothing worse.
+    """
+    if set(map(type, cells)) <= {float, bool, NoneType}:
+        return None
+    wrong = [row for row, cell in enumerate(cells) if isinstance(cell, str) or not _is_number(cell)]
+    worst = (row for row in wrong if not _is_number(cells[row]))
+    return next(worst, wrong[0] if wrong else None)
 
 
 def _is_number(cell: object) -> bool:
-    return isinstance(cell, int | float) or cell is None
+    """Whether a cell is a number or missing, or is text that CSV would take for either among numbers."""
+    return cell is None or (isinstance(cell, str) and not cell.strip()) or _number(cell) is not None
+
+
+def _number(cell: object) -> float | None:
+    """Return a number, or text that is one, as a float; None where it is neither or beyond float64."""
+    if not isinstance(cell, str | int | float) or (isinstance(cell, str) and "_" in cell):
+        return None  # 1_000 is a number in Python's eyes only
+    try:
+        return float(cell)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _category(cell: object) -> object:
+    """Return that by which categories are compared: CSV makes numbers of texts that are some."""
+    number = _number(cell)
+    return cell if number is None or math.isnan(number) else number
+
+
+def _is_known(cell: object, known: Container[object] | None, nullable: bool) -> bool:
+    if _is_missing(cell):
+        return nullable
+    return isinstance(cell, str | int | float) and (known is None or _category(cell) in known)
+
+
+def _is_missing(cell: object) -> bool:
+    return cell is None or (isinstance(cell, float) and math.isnan(cell))
 
 
 def _is_plain(value: object) -> bool:
-    return isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
+    """Whether a value can stand in JSON as the number that it is."""
+    return (isinstance(value, int) and abs(value) < _LARGEST_PLAIN) or (
+        isinstance(value, float) and math.isfinite(value)
+    )
 
 
 def _bound(value: float | None, otherwise: float) -> float:

@@ -22,7 +22,7 @@ from byoc_serving.calls import (
     refusal,
 )
 from byoc_serving.errors import ChildError, NotReadyError, RequestError, ServingError
-from byoc_serving.formats.arrays import refuse_missing
+from byoc_serving.formats.arrays import refuse_missing, without_names
 from byoc_serving.formats.charsets import text_of
 from byoc_serving.formats.codecs import ENCODERS, decode, encode
 from byoc_serving.formats.compression import expanded
@@ -176,11 +176,10 @@ class Invocations:
         else:
             if self._placeholder:
                 content_type = with_stated_header(body, content_type, loaded.names)
-            call.data = data = decode(body, content_type, loaded.n_features)
+            data = decode(body, content_type, loaded.n_features)
             if not loaded.allow_nan:
                 refuse_missing(data)
-            if loaded.check:
-                loaded.check(data, request.request_id)
+            call.data = without_names(loaded.check(data, request.request_id) if loaded.check else data)
         call.decoded_s = self._clock()
 
     def _predict(self, group: Joined, loaded: LoadedModel) -> None:

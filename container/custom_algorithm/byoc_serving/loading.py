@@ -37,7 +37,8 @@ class LoadedModel:
         name: of the model; None where it has no manifest, and so is version.
         sample_rows: a few rows of what the model takes, as `main.py` gave them.
         batch_rows: how many rows of several requests may be predicted at once; 0 for those of one only.
-        check: holds decoded data against the schema of the model version; None where that is not asked for.
+        check: holds decoded data against the schema of the model version, and returns them in its order;
+            None where that is not asked for.
         prepare: is told the number of rows before each prediction, 1 where it is unknown.
         names: of the columns, as the schema has them; read only where a bad record gets a placeholder.
     """

@@ -30,6 +30,21 @@ def floats(numbers: Sequence[Any] | NDArray[Any]) -> NDArray[np.float64]:
         ) from None
 
 
+class NamedArray(np.ndarray[Any, Any]):
+    """An array whose columns had names in the body, where there is no pandas to make a DataFrame of it.
+
+    Attributes:
+        columns: the names; None of what is made of such an array.
+    """
+
+    columns: Sequence[Any] | None = None
+
+
+def without_names(data: Any) -> Any:  # noqa: ANN401 - as assemble
+    """Return an array without its names, and any other data as they are."""
+    return np.asarray(data) if isinstance(data, NamedArray) else data
+
+
 def assemble(
     cells: NDArray[Any],
     texts: Sequence[int] = (),
@@ -46,7 +61,7 @@ def assemble(
 
     Returns:
         A DataFrame where there are names and pandas can be imported; else float64 [rows, columns] where
-        no column keeps its cells; else an object array of that shape.
+        no column keeps its cells; else an object array of that shape. A NamedArray where there are names.
 
     Raises:
         BadRequestError: a number is beyond float64, or a DataFrame would have too many columns of text.
@@ -58,10 +73,14 @@ def assemble(
         frame = _frame(pandas, cells, numbers, has_text, index)
         frame.columns = list(names)
         return frame
-    if not texts:
-        return numbers
-    cells[:, ~has_text] = numbers
-    return cells
+    if texts:
+        cells[:, ~has_text] = numbers
+    table = cells if texts else numbers
+    if names is None:
+        return table
+    named = table.view(NamedArray)
+    named.columns = list(names)
+    return named
 
 
 def check_width(width: int, n_features: int | None) -> None:
