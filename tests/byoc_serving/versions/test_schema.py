@@ -1,6 +1,7 @@
 """schema: training data are described once, as any table of them, and read back as they were written."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -69,12 +70,45 @@ def test_the_schema_is_a_file_of_the_model_version(tmp_path):
     assert [entry.path for entry in describe(tmp_path, name="m").files] == ["schema.json"]
 
 
+NUMBER = {"type": "number"}
+
+
 @pytest.mark.parametrize(
-    "said", [{"columns": [{"type": "date", "name": "a"}]}, {"columns": [{"nme": "a"}]}, {}, {"columns": 3}]
+    ("columns", "says"),
+    [
+        ([{"type": "date", "name": "a"}], "'date' is no type"),
+        ([{"nme": "a"}], "nme"),
+        (3, "no list of objects"),
+        ([], "no list of objects"),
+        ({"a": NUMBER}, "no list of objects"),
+        ([NUMBER, {**NUMBER, "name": "b"}], "some have none"),
+        ([{**NUMBER, "name": 1}], "the name of a column is 1"),
+        ([{**NUMBER, "nullable": "no"}], "its nullable 'no'"),
+        ([{**NUMBER, "minimum": "5"}], "'5' is no bound"),
+        ([{**NUMBER, "maximum": math.nan}], "nan is no bound"),
+        ([{**NUMBER, "maximum": 10**400}], "OverflowError"),
+        ([{**NUMBER, "minimum": 2, "maximum": 1}], "minimum of column None is 2.0, its maximum 1.0"),
+        ([{"type": "string", "enum": "abc"}], "enum of column None is 'abc'"),
+        ([{"type": "string", "enum": [1]}], "not a list of strings"),
+    ],
 )
-def test_a_broken_schema_is_named(tmp_path, said):
-    (tmp_path / "schema.json").write_text(json.dumps({"format": "byoc-input-schema/1", **said}))
-    with pytest.raises(ModelVersionError, match=r"Bad schema: .*schema\.json"):
+def test_a_broken_schema_is_named(tmp_path, columns, says):
+    said = {"format": "byoc-input-schema/1", "columns": columns}
+    (tmp_path / "schema.json").write_text(json.dumps(said))
+    with pytest.raises(ModelVersionError, match=rf"Bad schema: .*schema\.json: .*{says}.* Train again"):
+        read_schema(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ({"format": "byoc-input-schema/1"}, "'columns'"),
+        ({"format": "byoc-input-schema/2", "columns": [NUMBER]}, "its format is 'byoc-input-schema/2'"),
+    ],
+)
+def test_a_schema_of_another_format_is_not_taken_for_none(tmp_path, said, says):
+    (tmp_path / "schema.json").write_text(json.dumps(said))
+    with pytest.raises(ModelVersionError, match=says):
         read_schema(tmp_path)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from byoc_serving.errors import ModelVersionError
 from byoc_serving.versions.manifest import readable
 
-FORMAT = "byoc-input-schema/1"
+_FAMILY = "byoc-input-schema/"
+FORMAT = f"{_FAMILY}1"
 SCHEMA_NAME = "schema.json"
 MOST_VALUES = 100  # that a column of text may have to be one of categories
 
@@ -96,11 +97,11 @@ def read_schema(model_dir: Path) -> tuple[Column, ...] | None:
             content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-    if FORMAT.encode() not in content:
+    if _FAMILY.encode() not in content:
         return None
     try:
-        return tuple(_column_from(column) for column in json.loads(content)["columns"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return _columns_from(json.loads(content))
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise ModelVersionError(
             f"Bad schema: {path}: {type(error).__name__}: {error}. Train again: write_schema writes it."
         ) from None
@@ -141,12 +142,38 @@ def _is_missing(value: Any) -> bool:  # noqa: ANN401 - a cell
     return value is None or type(value).__name__ in _ABSENT_TYPES or bool(value != value)  # noqa: PLR0124
 
 
+def _columns_from(said: Mapping[str, Any]) -> tuple[Column, ...]:
+    if said["format"] != FORMAT:
+        raise ValueError(f"its format is {said['format']!r}, and {FORMAT!r} is read")
+    listed = said["columns"]
+    if not (isinstance(listed, list) and listed and all(isinstance(column, dict) for column in listed)):
+        raise ValueError("columns is no list of objects, one for each column")
+    columns = tuple(map(_column_from, listed))
+    if len({column.name is None for column in columns}) > 1:
+        raise ValueError("some columns have names and some have none")
+    return columns
+
+
 def _column_from(said: Mapping[str, Any]) -> Column:
-    enum: Sequence[str] | None = said.get("enum")
-    column = Column(**{"name": None, **said, "enum": None if enum is None else tuple(map(str, enum))})
+    enum = said.get("enum")
+    column = Column(**{"name": None, **said, "enum": tuple(enum) if isinstance(enum, list) else enum})
     if column.type not in (NUMBER, INTEGER, STRING):
         raise ValueError(f"{column.type!r} is no type of a column")
-    for bound in (column.minimum, column.maximum):
-        if bound is not None:
-            float(bound)
+    if not isinstance(column.name, str | None) or not isinstance(column.nullable, bool):
+        raise TypeError(f"the name of a column is {column.name!r}, and its nullable {column.nullable!r}")
+    low, high = _bound(column, column.minimum, -math.inf), _bound(column, column.maximum, math.inf)
+    if low > high:
+        raise ValueError(f"the minimum of column {column.name!r} is {low}, its maximum {high}")
+    if enum is not None and not (
+        isinstance(enum, list) and enum and all(isinstance(one, str) for one in enum)
+    ):
+        raise ValueError(f"the enum of column {column.name!r} is {enum!r:.80}, not a list of strings")
     return column
+
+
+def _bound(column: Column, bound: object, otherwise: float) -> float:
+    if bound is None:
+        return otherwise
+    if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+        raise ValueError(f"{bound!r:.80} is no bound of column {column.name!r}")
+    return float(bound)
