@@ -149,10 +149,10 @@ def fast_serving(app, **settings):
     loop = uvloop.new_event_loop()
     served = app.extensions.get("models") or app.extensions["invocations"]
     door = Door(
-        invocations=app.extensions["invocations"],
         application=app,
         models=app.extensions.get("models"),
         **{
+            "invocations": app.extensions["invocations"],
             "slot": UnwatchedSlot(),
             "meter": served.meter,
             "note": served.note,

@@ -20,7 +20,7 @@ from byoc_serving.logs import log_to_stdout
 from byoc_serving.memory import Memory
 from byoc_serving.messages import too_large_message
 from byoc_serving.metrics.page import CONTENT_TYPE, page
-from byoc_serving.models.api import answered, called_model, invoked
+from byoc_serving.models.api import REFUSAL, answered, called_model, invoked
 from byoc_serving.models.models import Models
 from byoc_serving.process_metrics import metrics_of, report_calls
 from byoc_serving.settings import MEGABYTE, Settings, environment, settings_from
@@ -122,7 +122,8 @@ def _serve_many(app: flask.Flask, models: Models) -> None:
         name = called_model(_target("/models", _name, "/invoke").encode("latin-1"))
         if name is None:
             flask.abort(HTTPStatus.NOT_FOUND)
-        return _sent(invoked(models, name, _received(flask.request)))
+        request = flask.request
+        return _sent(invoked(models, name, _received(request), request.environ.get(REFUSAL)))
 
     app.extensions["invoke"] = invoke
 

@@ -5,6 +5,7 @@ import http.client
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import flask
 import numpy as np
 import pytest
 
@@ -395,3 +396,69 @@ def test_what_nobody_foresaw_is_500_without_its_words_and_the_next_call_is_answe
                 assert (got.status, got.error["code"]) == (500, "InternalServerError")
                 assert b"secret" not in got.body
             assert Api(caller).call("one").status == 200
+
+
+def test_calls_that_wait_for_a_load_share_it_and_are_answered_in_order_before_those_that_came_later(
+    model, tmp_path
+):
+    """The model leaves memory and comes back by the first of five calls; a sixth has another model."""
+    asides, answered_rows = [], []
+    with own_imports():
+        app = create_app(Settings(tmp_path, apps_dir=APPS / "scales", multi_model=True))
+        models = app.extensions["models"]
+        note = lambda call: answered_rows.append(call.request.body)  # noqa: E731
+        with fast_serving(app, note=note) as caller, ThreadPoolExecutor(6) as threads:
+            turns = caller.fast.turns
+            assert Api(caller).load("slow", model()).status == 200
+            with models.copies._changed:
+                models.copies._copies.clear()
+            begin, turns._aside = turns._aside, asides.append
+            calls = []
+            for number in range(5):
+                calls.append(threads.submit(Api(caller).call, "slow", number))
+                assert eventually(lambda: turns._at_side == len(calls))
+            assert len(asides) == 1
+            caller.fast.call(lambda: begin(asides[0]))
+            assert [call.result().json["answer"] for call in calls] == [[3.0 * n] for n in range(5)]
+            assert answered_rows == [b"[[%d]]" % number for number in range(5)]
+            [copy] = models.copies._copies.values()
+            assert eventually(lambda: copy.holds == 0)
+
+
+def test_calls_that_no_thread_can_be_started_for_are_answered(model, tmp_path):
+    def fail(_act):
+        raise RuntimeError("can't start new thread")
+
+    with own_imports():
+        app = create_app(Settings(tmp_path, apps_dir=APPS / "scales", multi_model=True))
+        with fast_serving(app) as caller:
+            aside, caller.fast.turns._aside = caller.fast.turns._aside, fail
+            for got in (Api(caller).load("one", model()), Api(caller).call("one")):
+                assert (got.status, got.error["code"]) == (500, "InternalServerError")
+            caller.fast.turns._aside = aside
+            assert Api(caller).load("one", model()).status == 200
+            assert Api(caller).call("one").status == 200
+
+
+def test_where_the_app_has_hooks_they_see_a_call_whose_model_is_not_there_too(tmp_path, model):
+    with own_imports():
+        app = create_app(Settings(tmp_path, apps_dir=APPS / "scales", multi_model=True, models_mb=1))
+        models = app.extensions["models"]
+
+        @app.before_request
+        def check():
+            if flask.request.headers.get("Token") != "secret":
+                return "who are you?", 401
+            return None
+
+        with fast_serving(app, invocations=None) as caller:
+            assert caller.request("POST", "/models/gone/invoke", b"[[1]]").status == 401
+            got = caller.request("POST", "/models/gone/invoke", b"[[1]]", Token="secret")
+            assert (got.status, got.error["code"]) == (404, "NotFound")
+            page = scraped(caller.request("GET", "/metrics", Token="secret").body.decode())
+            assert page["byoc_requests_total", 'status="4xx"'] == 1
+            with models.registry.adding("large", str(model(mb=9))):
+                pass
+            got = caller.request("POST", "/models/large/invoke", b"[[1]]", Token="secret")
+            assert (got.status, got.error["code"]) == (507, "InsufficientMemory")
+            assert len((tmp_path / "loads").read_text().split()) == 1

@@ -19,34 +19,38 @@ _NOT_HTTP = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 _OF_THE_CONNECTION = {"content-type", "content-length", "connection", "transfer-encoding"}
 
 
-def response_of(application: Application, head: Head, body: bytes, host: str, port: int) -> Response:
+def response_of(application: Application, environ: dict[str, Any]) -> Response:
     """Return what an application answers; it has failed where this raises.
 
     Args:
         application: of WSGI.
-        head: of the request.
-        body: of the request, whole.
-        host: where we listen.
-        port: where we listen.
+        environ: of the request, as environ_of has it.
     """
     started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _exc_info: object = None) -> None:
         started[:] = [int(status.partition(" ")[0]), headers]
 
-    pieces = application(environ_of(head, body, host, port), start_response)
+    pieces = application(environ, start_response)
     chunks = Stream(pieces, partial(close, pieces))
     first = next(chunks, b"")  # an application may start its response as late as here
     status, headers = started
     named = {name.lower(): value for name, value in headers}
-    more = {name: value for name, value in headers if name.lower() not in _OF_THE_CONNECTION}
+    others = {name: value for name, value in headers if name.lower() not in _OF_THE_CONNECTION}
     is_whole = "content-length" in named
     content = first + b"".join(chunks) if is_whole else Stream(chain([first], chunks), chunks.close)
-    return Response(status, content, named.get("content-type", "application/octet-stream"), more)
+    return Response(status, content, named.get("content-type", "application/octet-stream"), others)
 
 
 def environ_of(head: Head, body: bytes, host: str, port: int) -> dict[str, Any]:
-    """Return a request as PEP 3333 has it."""
+    """Return a request as PEP 3333 has it.
+
+    Args:
+        head: of the request.
+        body: of the request, whole.
+        host: where we listen.
+        port: where we listen.
+    """
     path, _, query = head.target.decode("latin-1").partition("?")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": head.method.decode("latin-1"),

@@ -19,13 +19,14 @@ from byoc_serving.calls import (
     request_id_of,
 )
 from byoc_serving.door.connection import Connection
-from byoc_serving.door.flask_side import Application, response_of
+from byoc_serving.door.flask_side import Application, environ_of, response_of
 from byoc_serving.door.head import Head
 from byoc_serving.errors import ServingError
 from byoc_serving.invocation import Invocations
 from byoc_serving.metrics.meter import Meter
-from byoc_serving.models.api import called_model, is_of_models, refused
+from byoc_serving.models.api import REFUSAL, called_model, is_of_models, refused
 from byoc_serving.models.models import Held, Models
+from byoc_serving.models.registry import Stamp
 from byoc_serving.streams import until_sent
 
 log = logging.getLogger("door")
@@ -33,6 +34,9 @@ log = logging.getLogger("door")
 Soon = Callable[[Callable[[], None]], object]
 # Does something that takes long beside the loop, and has the loop call what it returns.
 Aside = Callable[[Callable[[], Callable[[], None]]], object]
+
+# By its name, and by what tells it from others that had the same name before.
+_Model = tuple[str, Stamp | None]
 
 _INVOCATIONS = b"/invocations"
 _INFERENCE_ID = INFERENCE_ID.encode()
@@ -71,6 +75,7 @@ class Waiting(NamedTuple):
     Attributes:
         model: the name of the one that it calls, among several.
         held: that model, which stays in memory until the request is answered, its last piece included.
+        refusal: what is answered where it could not be brought there.
     """
 
     connection: Connection
@@ -80,6 +85,7 @@ class Waiting(NamedTuple):
     is_invocation: bool
     model: str | None = None
     held: Held | None = None
+    refusal: Response | None = None
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,7 @@ class Turns:
         self._aside = aside
         self._waiting: deque[Waiting] = deque()
         self._at_side = 0
+        self._coming: dict[_Model, list[Waiting]] = {}  # which calls wait for which models
         self._is_due = False
         self._is_last_round = False
 
@@ -229,15 +236,17 @@ class Turns:
 
     def _ask_models(self, models: Models, one: Waiting) -> None:
         """Answer a call whose model is in memory, and have it brought there first where it is not."""
-        if one.model is None:
-            if is_of_models(one.head.target):
-                self._begin_aside(one, lambda: partial(self._answer_from_aside, one, self._applied(one)))
-            else:
-                self._ask_application(one)
+        if one.model is None and is_of_models(one.head.target):
+            answer = partial(self._answer_from_aside, one)
+            self._step_aside(one)
+            self._begin_aside(one, lambda: partial(answer, self._applied(one)), answer)
+            return
+        if one.model is None or one.refusal:
+            self._ask_application(one)
             return
         held = one.held or models.hold_if_here(one.model)
         if held is None:
-            self._begin_aside(one, lambda: self._fetched(models, one))
+            self._await_model(models, (one.model, models.registry.stamp(one.model)), one)
             return
         one = one._replace(held=held)
         if one.is_invocation:
@@ -245,34 +254,64 @@ class Turns:
         else:
             self._ask_application(one)
 
-    def _begin_aside(self, one: Waiting, act: Callable[[], Callable[[], None]]) -> None:
+    def _await_model(self, models: Models, model: _Model, one: Waiting) -> None:
+        """Let a call wait for its model; the first one that does has it brought into memory."""
+        self._step_aside(one)
+        waiting = self._coming.setdefault(model, [])
+        waiting.append(one)
+        if len(waiting) == 1:
+            refuse = partial(self._refuse_waiting, model)
+            self._begin_aside(one, lambda: self._fetched(models, model, one), refuse)
+
+    def _step_aside(self, one: Waiting) -> None:
         self._at_side += 1
         self._door.slot.pass_by(one.place, passed=True)
-        self._aside(act)
 
-    def _fetched(self, models: Models, one: Waiting) -> Callable[[], None]:
+    def _begin_aside(
+        self, one: Waiting, act: Callable[[], Callable[[], None]], refuse: Callable[[Response], None]
+    ) -> None:
+        try:
+            self._aside(act)
+        except RuntimeError:  # there are as many threads as there may be
+            log.exception("no thread could be started", extra={"request_id": one.request.request_id})
+            refuse(_failed(one))
+
+    def _fetched(self, models: Models, model: _Model, one: Waiting) -> Callable[[], None]:
         """Bring a model into memory, in a thread; return what the loop is to do then."""
         try:
-            held = models.hold(one.model or "")
+            held = models.hold(model[0])
         except ServingError as error:
-            return partial(self._refuse_from_aside, one, refused(error))
+            return partial(self._refuse_waiting, model, refused(error))
         except Exception:  # else nobody would answer
             log.exception("a model could not be held", extra={"request_id": one.request.request_id})
-            return partial(self._refuse_from_aside, one, _failed(one))
-        return partial(self._resume, one._replace(held=held))
+            return partial(self._refuse_waiting, model, _failed(one))
+        return partial(self._resume, model, held)
 
-    def _resume(self, one: Waiting) -> None:
-        self._at_side -= 1
-        self._door.slot.pass_by(one.place, passed=False)
-        self._waiting.appendleft(one)
+    def _resume(self, model: _Model, held: Held) -> None:
+        calls = self._coming.pop(model)
+        for _ in calls[1:]:
+            held.keep()
+        self._step_back([one._replace(held=held) for one in calls])
+
+    def _refuse_waiting(self, model: _Model, response: Response) -> None:
+        calls = self._coming.pop(model)
+        if not self._door.invocations:  # the application may have more to say, such as that nobody may ask
+            self._step_back([one._replace(refusal=response) for one in calls])
+            return
+        for one in calls:
+            call = answered_at_once(one.request, response, perf_counter(), one.model)
+            self._door.meter.note(call)
+            self._door.note(call)
+            self._answer_from_aside(one, response)
+
+    def _step_back(self, calls: Sequence[Waiting]) -> None:
+        """Put calls before all that came while they waited, in the order of their coming."""
+        for one in reversed(calls):
+            self._at_side -= 1
+            self._door.slot.pass_by(one.place, passed=False)
+            self._waiting.appendleft(one)
         if not self._is_due:
-            self._be_due(one)
-
-    def _refuse_from_aside(self, one: Waiting, response: Response) -> None:
-        call = answered_at_once(one.request, response, perf_counter(), one.model)
-        self._door.meter.note(call)
-        self._door.note(call)
-        self._answer_from_aside(one, response)
+            self._be_due(calls[0])
 
     def _answer_from_aside(self, one: Waiting, response: Response) -> None:
         self._at_side -= 1
@@ -301,8 +340,11 @@ class Turns:
 
     def _applied(self, one: Waiting) -> Response:
         """Return what the application answers."""
+        environ = environ_of(one.head, one.request.body, *self._door.address)
+        if one.refusal:
+            environ[REFUSAL] = one.refusal
         try:
-            return response_of(self._door.application, one.head, one.request.body, *self._door.address)
+            return response_of(self._door.application, environ)
         except Exception:
             log.exception("the application failed", extra={"request_id": one.request.request_id})
             return _failed(one)

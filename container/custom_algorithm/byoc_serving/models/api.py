@@ -27,6 +27,9 @@ log = logging.getLogger("models")
 
 _PATH = re.compile(r"/models(?:/([^/?]+)(/invoke)?)?(?:\?.*)?")
 
+# Where the fast door tells the application, in WSGI's environ, why a model could not be brought into memory.
+REFUSAL = "byoc_serving.refusal"
+
 # The methods of a path, by whether it names a model and whether it calls it.
 _TAKEN = {
     (False, False): ("GET", "HEAD", "POST"),
@@ -77,8 +80,18 @@ def answered(models: Models, method: str, target: str, query: Mapping[str, str],
         return refused(error)
 
 
-def invoked(models: Models, name: str, request: Request) -> Response:
-    """Return the answer to a call of a model, which is brought into memory first where it is not."""
+def invoked(models: Models, name: str, request: Request, refusal: Response | None = None) -> Response:
+    """Return the answer to a call of a model, which is brought into memory first where it is not.
+
+    Args:
+        models: of this container.
+        name: of the one that is called.
+        request: as it came.
+        refusal: what is answered where that has failed already.
+    """
+    if refusal:
+        models.note_unheld(name, request, refusal)
+        return refusal
     try:
         held = models.hold(name)
     except ServingError as error:
