@@ -54,7 +54,8 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"Port {args.port} cannot be used: {reason}. Give another with --port.")
     with listening:
         port = listening.getsockname()[1]
-        _say(f"Debug server on http://{HOST}:{port}/invocations, model in {model_dir}. ^C ends it.")
+        served = "models, none is loaded yet" if settings.multi_model else f"invocations, model in {model_dir}"
+        _say(f"Debug server on http://{HOST}:{port}/{served}. ^C ends it.")
         return _supervise(arguments, listening, lambda: stamps(settings.apps_dir, model_dir))
 
 
@@ -208,6 +209,9 @@ def _load(invocations: Invocations) -> None:
 
 
 def _model_dir(given: Path | None, settings: Settings) -> Path | None:
+    """Return the first folder that holds a model, None where there is none and one is needed."""
+    if settings.multi_model:  # whose models come by POST /models
+        return settings.model_dir
     places = [given] if given else [settings.apps_dir / ".temps" / "model", settings.model_dir]
     return next((place for place in places if place.is_dir() and any(place.iterdir())), None)
 

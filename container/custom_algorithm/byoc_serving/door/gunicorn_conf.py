@@ -24,6 +24,7 @@ from byoc_serving.loading import LoadedModel
 from byoc_serving.logs import logging_configuration
 from byoc_serving.metrics.meter import Meter
 from byoc_serving.metrics.table import LOST, OUTGREW, OVERRAN, RESTARTS, SERVER_ERRORS, Table
+from byoc_serving.models.models import Models
 from byoc_serving.models.peers import Peers
 from byoc_serving.settings import DRAIN_S, MEGABYTE, environment, settings_from
 from byoc_serving.supervision.cores import available_cores
@@ -142,6 +143,7 @@ def post_worker_init(worker: DoorWorker) -> None:
         _scoreboard.tell_supervisor()
 
     worker.is_ready = is_ready
+    worker.look = functools.partial(_end_if_overdue, models) if models else lambda: None
     worker.has_outgrown = functools.partial(_has_outgrown, meter.table)
     if isinstance(worker.sockets[0], UnixSocket):  # nginx stands before us
         worker.own_socket = worker_socket(_run_dir, worker.number)
@@ -158,6 +160,17 @@ def _has_outgrown(table: Table) -> bool:
         extra={"memory_bytes": memory},
     )
     return True
+
+
+def _end_if_overdue(models: Models) -> None:
+    """End a worker in which a model's loading does not end: no other could be loaded in it any more."""
+    name = models.overdue()
+    if name is not None:
+        log.error(
+            f"the model {name!r} was not loaded within SAGEMAKER_STARTUP_TIMEOUT "
+            f"({_settings.startup_timeout_s:g} s): the worker ends, and another takes its place"
+        )
+        os._exit(1)
 
 
 def worker_abort(worker: DoorWorker) -> None:

@@ -48,6 +48,7 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         own_socket: listened at beside gunicorn's socket, so that nginx can choose among the workers.
         door: what stands behind its requests.
         is_ready: is called when requests are taken.
+        look: is called every second, unless something keeps the loop longer.
         has_outgrown: says whether this process has more memory than it may; another then takes its place.
     """
 
@@ -56,6 +57,7 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     own_socket: Path | None = None
     door: Door
     is_ready: Callable[[], None]
+    look: Callable[[], None]
     has_outgrown: Callable[[], bool]
 
     def init_process(self) -> None:
@@ -99,6 +101,7 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         self.is_ready()
         while self.alive and self.ppid == os.getppid():
             self.notify()
+            self.look()
             turns.close_quiet_connections(_QUIET_S)
             if self.has_outgrown():
                 await self._hand_over(turns, servers)

@@ -1,12 +1,15 @@
 """Loads, unloads, lists and finds models by name: what SageMaker asks of a multi-model container."""
 
 import logging
+import math
 import os
 import shutil
 import tempfile
+import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,7 +80,9 @@ class Models:
         self.copies = copies
         self.algorithm: Algorithm | None = None
         self._registry: Registry | None = None
+        self._opening = threading.Lock()
         self._coming: set[str] = set()
+        self._loads: tuple[str, float] | None = None  # which one now, and since when
 
     def begin(self, workers: int, peers: Peers) -> None:
         """Be one of several processes (AlgorithmError: apps/ cannot be used, for whatever model)."""
@@ -171,16 +176,25 @@ class Models:
         """Drop what is in memory here and not loaded any more; return whether that ended in time."""
         return self.copies.drop(self._is_unloaded, self._patience_s)
 
+    def overdue(self) -> str | None:
+        """Return the name of the model that has been loading for longer than SAGEMAKER_STARTUP_TIMEOUT."""
+        name, since_s = self._loads or ("", math.inf)
+        return name if time.monotonic() - since_s > self._settings.startup_timeout_s else None
+
     @property
     def registry(self) -> Registry:
         """The models as all workers know them; of this process alone where no `serve` gave it a folder."""
         if self._registry is None:
-            folder = self._settings.run_dir
-            if folder is None:
-                folder = Path(tempfile.mkdtemp(prefix="models-"))
-                weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            self._registry = Registry(folder / "models")
+            with self._opening:  # two of them would each know other models
+                self._registry = self._registry or self._opened()
         return self._registry
+
+    def _opened(self) -> Registry:
+        folder = self._settings.run_dir
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="models-"))
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Registry(folder / "models")
 
     @property
     def _patience_s(self) -> float:
@@ -198,14 +212,25 @@ class Models:
         )
 
     def _load_first(self, entry: Entry) -> Invocations:
-        for warning in verify_model(self._settings, Path(entry.url)):
-            log.warning(warning)
-        return self._load(entry)
+        with self._noted(entry.name):
+            for warning in verify_model(self._settings, Path(entry.url)):
+                log.warning(warning)
+            return self._load(entry)
 
     def _load_again(self, entry: Entry) -> Invocations:
         if self.registry.stamp(entry.name) != entry.stamp:  # unloaded between the call and here
             raise self._not_loaded(entry.name)
-        return self._load(entry)
+        with self._noted(entry.name):
+            return self._load(entry)
+
+    @contextmanager
+    def _noted(self, name: str) -> Iterator[None]:
+        """Note that a model is loaded within a block: there is one at a time."""
+        self._loads = name, time.monotonic()
+        try:
+            yield
+        finally:
+            self._loads = None
 
     def _load(self, entry: Entry) -> Invocations:
         invocations = Invocations(self._settings, Path(entry.url), note=self.note, finish=self.finish)
