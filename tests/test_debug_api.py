@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+import debug_api
 from flask_server import ECHO, Caller, apps_with
 from processes import eventually, processes_with
 from serving import free_port, program_with
@@ -188,3 +189,12 @@ def test_a_port_in_use_is_one_clear_line(tmp_path):
     assert status == 2
     assert said.startswith(f"debug_api.py: Port {port} cannot be used: Address already in use. Give another")
     assert len(said.splitlines()) == 1
+
+
+def test_no_model_is_asked_for_where_models_come_by_their_api(tmp_path, monkeypatch, capsys):
+    """It gets as far as its port, which is taken."""
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    monkeypatch.setenv("SAGEMAKER_MULTI_MODEL", "true")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert debug_api.main(["--port", str(taken.getsockname()[1])]) == 2
+    assert "cannot be used: Address already in use" in capsys.readouterr().err

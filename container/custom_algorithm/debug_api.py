@@ -54,7 +54,9 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"Port {args.port} cannot be used: {reason}. Give another with --port.")
     with listening:
         port = listening.getsockname()[1]
-        served = "models, none is loaded yet" if settings.multi_model else f"invocations, model in {model_dir}"
+        served = (
+            "models, none is loaded yet" if settings.multi_model else f"invocations, model in {model_dir}"
+        )
         _say(f"Debug server on http://{HOST}:{port}/{served}. ^C ends it.")
         return _supervise(arguments, listening, lambda: stamps(settings.apps_dir, model_dir))
 
