@@ -440,7 +440,7 @@ def test_calls_that_no_thread_can_be_started_for_are_answered(model, tmp_path):
             assert Api(caller).call("one").status == 200
 
 
-def test_where_the_app_has_hooks_they_see_a_call_whose_model_is_not_there_too(tmp_path, model):
+def test_where_the_app_has_hooks_they_see_a_call_whose_model_is_not_there_too(tmp_path, model, monkeypatch):
     with own_imports():
         app = create_app(Settings(tmp_path, apps_dir=APPS / "scales", multi_model=True, models_mb=1))
         models = app.extensions["models"]
@@ -457,8 +457,9 @@ def test_where_the_app_has_hooks_they_see_a_call_whose_model_is_not_there_too(tm
             assert (got.status, got.error["code"]) == (404, "NotFound")
             page = scraped(caller.request("GET", "/metrics", Token="secret").body.decode())
             assert page["byoc_requests_total", 'status="4xx"'] == 1
-            with models.registry.adding("large", str(model(mb=9))):
-                pass
+            with models.registry.adding("large", str(model())), (model() / "weights").open("wb") as file:
+                file.truncate(150 * MEGABYTE)
+            tried, hold = [], models.hold
+            monkeypatch.setattr(models, "hold", lambda name: tried.append(name) or hold(name))
             got = caller.request("POST", "/models/large/invoke", b"[[1]]", Token="secret")
-            assert (got.status, got.error["code"]) == (507, "InsufficientMemory")
-            assert len((tmp_path / "loads").read_text().split()) == 1
+            assert (got.status, got.error["code"], tried) == (507, "InsufficientMemory", ["large"])
