@@ -64,7 +64,7 @@ FAULTS = [
                 "serve",
                 _GET_PING,
                 _GET_PING
-                + '            while time.time() < getattr(pool, "called", 0) + 0.2:\n'
+                + '            while time.time() < getattr(pool, "called", 0) + 0.5:\n'
                 + "                time.sleep(0.05)\n",
             ),
             ("serve", _INVOKE, f"{_INVOKE}            pool.called = time.time()\n"),
