@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -137,3 +138,47 @@ def test_a_drop_takes_the_whole_group_and_waits_until_nobody_uses_it():
     assert room.here == ["other"]
     room.copies.release(parent)
     assert room.copies.drop(lambda _: False, patience_s=0)
+
+
+def test_one_that_uses_others_leaves_after_them():
+    room = Room(bound_mb=4)
+    with room.copies.held(room.wanted("parent", group="family")):
+        room.use("child", group="family")
+    room.use("other")
+    room.use("big", mb=2)
+    assert room.here == ["parent", "other", "big"]
+
+
+def test_a_part_is_loaded_beside_another_model_and_neither_is_measured():
+    room, begun, go = Room(bound_mb=4), threading.Event(), threading.Event()
+    slow = room.wanted("slow", mb=1)
+
+    def load():
+        begun.set()
+        assert go.wait(10)
+        return slow.load()
+
+    with ThreadPoolExecutor(2) as threads:
+        taken = threads.submit(room.copies.take, replace(slow, load=load))
+        assert begun.wait(10)
+        part = threads.submit(room.copies.take, replace(room.wanted("part"), is_part=True))
+        try:
+            assert part.result(10).value == ["part"]
+        finally:
+            go.set()
+        taken.result(10)
+    assert room.copies._sizes == {}
+
+
+def test_what_is_dropped_is_forgotten_though_it_had_left_or_came_meanwhile():
+    room = Room(bound_mb=3)
+    room.use("gone", mb=3, group="family")
+    room.use("parent", group="family")
+    parent = room.copies.take(room.wanted("parent", group="family"))
+    with ThreadPoolExecutor(1) as threads:
+        dropped = threads.submit(room.copies.drop, lambda wanted: wanted.key == "gone", 10)
+        assert eventually(lambda: room.here == [])
+        room.use("child", group="family")
+        room.copies.release(parent)
+        assert dropped.result(10)
+    assert (room.here, room.copies._sizes) == ([], {})

@@ -1,6 +1,8 @@
 """A parent chooses the child of each row, and the caller sees one model, through both doors."""
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -145,6 +147,26 @@ def test_among_many_models_a_family_is_called_and_dropped_with_its_children(tmp_
         assert sorted(copies.labels) == ["one", "one/a", "one/b"]
         assert client.delete("/models/one").status_code == 200
         assert copies.labels == []
+
+
+def test_a_family_leaves_memory_after_its_children_and_is_free_then(tmp_path):
+    folder = write_version(tmp_path / "versions" / "one")
+    with own_imports():
+        app = create_app(Settings(apps_dir=apps_with(tmp_path, SCRIPT), multi_model=True))
+        client, models = app.test_client(), app.extensions["models"]
+        client.post("/models", json={"model_name": "one", "url": f"{folder}/"})
+        client.post("/models/one/invoke", json=[[1, 1]])
+        child = models.copies.take_if_here(next(key for key in models.copies._copies if key != "one"))
+        family = weakref.ref(models.copies.take_if_here("one", models.registry.stamp("one")).value)
+        models.copies.release(models.copies._copies["one"])
+        assert models.copies._let_one_leave()
+        gc.collect()
+        assert (models.copies.labels, family()) == (["one/b"], None)
+        models.copies.release(child)
+        client.post("/models/one/invoke", json=[[1, 1]])
+        assert [models.copies._let_one_leave() for _ in range(4)] == [True, True, True, False]
+        client.delete("/models/one")
+        assert models.copies._sizes == {}
 
 
 @pytest.mark.parametrize(

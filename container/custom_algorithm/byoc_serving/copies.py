@@ -27,6 +27,7 @@ class Wanted:
         size: returns how many bytes of memory it may need, where it has not been measured yet.
         stamp: another one means that it is another model, though the key is the same.
         group: models of one group are dropped together.
+        is_part: it is used and loaded on behalf of another of its group, which is in use then.
     """
 
     key: Hashable
@@ -35,6 +36,12 @@ class Wanted:
     size: Callable[[], int]
     stamp: object = None
     group: Hashable = None
+    is_part: bool = False
+
+    @property
+    def place(self) -> tuple[Hashable, str]:
+        """Names it also where it comes back under another key."""
+        return self.group, self.label
 
 
 @dataclass(eq=False)
@@ -42,14 +49,14 @@ class Copy:
     """A model in memory, or on its way there.
 
     Attributes:
-        used: grows from use to use.
-        bytes: by how much the process grew when it was loaded.
+        used: grows with the begin and the end of each use: one that uses others leaves after them.
+        is_alone: nothing else was loaded meanwhile, so that by what the process grew is its own.
         holds: by how many it is used now; while there is one, it stays.
     """
 
     wanted: Wanted
     used: int = 0
-    bytes: int = 0
+    is_alone: bool = True
     holds: int = 0
     value: Any = None
     error: BaseException | None = None
@@ -59,6 +66,9 @@ class Copy:
 class Copies:
     """The models of this process. Any thread may ask; models are loaded one at a time, to measure each.
 
+    A part is loaded beside another model, so that who uses a model in memory does not wait for one that is
+    not. Nothing is learnt then of how much memory either takes.
+
     Args:
         memory: of this process.
     """
@@ -67,9 +77,11 @@ class Copies:
         self.memory = memory
         self._copies: dict[Hashable, Copy] = {}
         self._changed = threading.Condition()
-        self._loading = threading.RLock()  # again by the same thread: a parent's warm-up loads its children
+        self._loading = threading.Lock()
+        self._part_loading = threading.Lock()  # after the other: a parent's warm-up loads its children
+        self._under_way: dict[Copy, int] = {}
         self._uses = itertools.count(1)
-        self._sizes: dict[Hashable, int] = {}
+        self._sizes: dict[Hashable, tuple[Wanted, int]] = {}
 
     @property
     def labels(self) -> list[str]:
@@ -116,6 +128,7 @@ class Copies:
         """Give a model back."""
         with self._changed:
             copy.holds -= 1
+            copy.used = next(self._uses)
             self._changed.notify_all()
 
     @contextmanager
@@ -133,12 +146,18 @@ class Copies:
         Those in use are waited for, so that their memory is free when this returns.
         """
         with self._changed:
-            groups = {copy.wanted.group for copy in self._copies.values() if is_stale(copy.wanted)}
-            gone = [copy for copy in self._copies.values() if copy.wanted.group in groups]
-            for copy in gone:
-                del self._copies[copy.wanted.key]
-                self._sizes.pop(copy.wanted.key, None)
-            in_time = self._changed.wait_for(lambda: not any(copy.holds for copy in gone), patience_s)
+            known = [copy.wanted for copy in self._copies.values()]
+            known += [wanted for wanted, _ in self._sizes.values()]  # also of those that have left
+            groups = {wanted.group for wanted in known if is_stale(wanted)}
+            gone: list[Copy] = []
+
+            def are_free() -> bool:  # looks again: one in use may load its parts all the while
+                here = [copy for copy in self._copies.values() if copy.wanted.group in groups]
+                gone.extend(self._copies.pop(copy.wanted.key) for copy in here)
+                return not any(copy.holds for copy in gone)
+
+            in_time = self._changed.wait_for(are_free, patience_s)
+            self._sizes = {place: size for place, size in self._sizes.items() if size[0].group not in groups}
         if gone:
             for copy in gone:
                 copy.value = None
@@ -153,14 +172,16 @@ class Copies:
     def _load(self, copy: Copy) -> None:
         wanted = copy.wanted
         try:
-            needed = self._sizes.get(wanted.key) or wanted.size()
-            with self._loading:
+            size = self._size_of(wanted)
+            needed = size or wanted.size()
+            with self._part_loading if wanted.is_part else self._loading, self._noted(copy):
                 self.memory.begin()
                 self._make_room(needed, wanted.label)
                 before = self.memory.used
                 copy.value = wanted.load()
-                copy.bytes = max(0, self.memory.used - before)
-                self._sizes[wanted.key] = max(copy.bytes, self._sizes.get(wanted.key, 0))
+                if copy.is_alone:
+                    with self._changed:
+                        self._sizes[wanted.place] = wanted, max(self.memory.used - before, size)
                 self._make_room(0, wanted.label)
         except BaseException as error:  # noqa: BLE001 - it is raised below, for all who wait
             copy.value, copy.error = None, _told(error, wanted.label)
@@ -168,6 +189,27 @@ class Copies:
             raise copy.error from error.__cause__
         finally:
             copy.ready.set()
+
+    @contextmanager
+    def _noted(self, copy: Copy) -> Iterator[None]:
+        """Note that a model is being loaded; of two threads that do so at once neither can be measured."""
+        thread = threading.get_ident()
+        with self._changed:
+            for other, its_thread in self._under_way.items():
+                if its_thread != thread:
+                    other.is_alone = copy.is_alone = False
+            self._under_way[copy] = thread
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._under_way[copy]
+
+    def _size_of(self, wanted: Wanted) -> int:
+        """Return how many bytes a model took when it was here before, 0 where that is not known."""
+        with self._changed:
+            _, size = self._sizes.get(wanted.place, (wanted, 0))
+        return size
 
     def _make_room(self, needed: int, label: str) -> None:
         """Let models leave until so many bytes are free (InsufficientMemoryError: too few ever are)."""

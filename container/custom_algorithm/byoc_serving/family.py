@@ -1,6 +1,7 @@
 """A parent model and its children, served as one: the parent chooses, children answer, in the rows' order."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class Family:
         self._routes = routes
         self._model_dir = model_dir
         self._copies = copies
+        self._key = object()  # and not the family itself, which children in memory would keep there
         self._parent: Any = None
         self._choose = algorithm.route_fn
         self.n_features: int | None = None
@@ -121,11 +123,12 @@ class Family:
     def _wanted(self, child: Child) -> Wanted:
         folder = self._model_dir / child.path
         return Wanted(
-            key=(self, child.name),
+            key=(self._key, child.name),
             label=f"{self._model_dir.name}/{child.name}",
-            load=lambda: _loaded_child(self._algorithm, folder),
-            size=lambda: size_of(folder),
+            load=partial(_loaded_child, self._algorithm, folder),
+            size=partial(size_of, folder),
             group=str(self._model_dir),
+            is_part=True,
         )
 
     def _context(self, context: Context | None, path: str | None) -> Context | None:
