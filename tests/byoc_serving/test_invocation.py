@@ -383,7 +383,7 @@ def test_the_answers_type_is_settled_before_anything_is_computed(invocations, tm
     assert not (tmp_path / "ran").exists()
 
 
-def test_the_search_for_bad_records_ends_at_half_the_timeout_with_the_refusal(tmp_path, caplog):
+def test_the_search_for_bad_records_ends_at_half_the_timeout_with_the_refusal(tmp_path, caplog, monkeypatch):
     (tmp_path / "ml" / "model").mkdir(parents=True)
     write_manifest(tmp_path / "ml" / "model")
     seconds = itertools.count(0.0, 0.01)
@@ -391,7 +391,8 @@ def test_the_search_for_bad_records_ends_at_half_the_timeout_with_the_refusal(tm
         base_dir=tmp_path / "ml", apps_dir=apps_with(tmp_path, ECHO), bad_record="ERROR", timeout_s=4
     )
     with own_imports():
-        invocations = Invocations(settings, clock=lambda: next(seconds))
+        invocations = Invocations(settings)
+        monkeypatch.setattr("byoc_serving.invocation.time.perf_counter", lambda: next(seconds))
         few = invocations.respond(request(b"x\n1,2\n", "text/csv", "text/csv"))
         assert few.body == b"ERROR\n1.0,2.0\n"
         many = invocations.respond(request(b"x\n" * 10_000, "text/csv", "text/csv"))

@@ -4,7 +4,6 @@ import pytest
 
 from byoc_serving.errors import AlgorithmError
 from byoc_serving.invocation import Invocations, Request
-from byoc_serving.loading import Loading
 from byoc_serving.settings import Settings
 from byoc_serving.warming import warmed
 from flask_server import apps_with, own_imports, write_manifest
@@ -26,7 +25,7 @@ def warm(tmp_path):
         write_manifest(tmp_path / "ml" / "model", sample_rows=tuple(rows))
         given = Settings(base_dir=tmp_path / "ml", apps_dir=apps_with(tmp_path, script), **settings)
         told = []
-        return warmed(Loading(given, given.model_dir).load(), given, told.append), told
+        return warmed(Invocations(given).loading.load(), given, told.append), told
 
     with own_imports():
         yield load

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from byoc_serving.errors import InsufficientMemoryError
 from byoc_serving.memory import Memory
@@ -15,9 +15,11 @@ from byoc_serving.settings import MEGABYTE
 
 log = logging.getLogger("models")
 
+Loaded = TypeVar("Loaded")
+
 
 @dataclass(frozen=True)
-class Wanted:
+class Wanted(Generic[Loaded]):
     """A model that somebody wants to use.
 
     Attributes:
@@ -32,7 +34,7 @@ class Wanted:
 
     key: Hashable
     label: str
-    load: Callable[[], Any]
+    load: Callable[[], Loaded]
     size: Callable[[], int]
     stamp: object = None
     group: Hashable = None
@@ -45,20 +47,21 @@ class Wanted:
 
 
 @dataclass(eq=False)
-class Copy:
+class Copy(Generic[Loaded]):
     """A model in memory, or on its way there.
 
     Attributes:
         used: grows with the begin and the end of each use: one that uses others leaves after them.
         is_alone: nothing else was loaded meanwhile, so that by what the process grew is its own.
         holds: by how many it is used now; while there is one, it stays.
+        value: the model; None only where nobody holds it.
     """
 
-    wanted: Wanted
+    wanted: Wanted[Loaded]
     used: int = 0
     is_alone: bool = True
     holds: int = 0
-    value: Any = None
+    value: Loaded = None  # type: ignore[assignment]  # nobody has it before it is there
     error: BaseException | None = None
     ready: threading.Event = field(default_factory=threading.Event)
 
@@ -75,13 +78,17 @@ class Copies:
 
     def __init__(self, memory: Memory) -> None:
         self.memory = memory
-        self._copies: dict[Hashable, Copy] = {}
+        self._copies: dict[Hashable, Copy[Any]] = {}
         self._changed = threading.Condition()
         self._loading = threading.Lock()
         self._part_loading = threading.Lock()  # after the other: a parent's warm-up loads its children
-        self._under_way: dict[Copy, int] = {}
+        self._under_way: dict[Copy[Any], int] = {}
         self._uses = itertools.count(1)
-        self._sizes: dict[Hashable, tuple[Wanted, int]] = {}
+        self._sizes: dict[Hashable, tuple[Wanted[Any], int]] = {}
+
+    def begin(self, workers: int) -> None:
+        """Be those of one of so many processes that share the memory."""
+        self.memory.workers = workers
 
     @property
     def labels(self) -> list[str]:
@@ -89,7 +96,7 @@ class Copies:
         with self._changed:
             return [copy.wanted.label for copy in self._copies.values()]
 
-    def take(self, wanted: Wanted) -> Copy:
+    def take(self, wanted: Wanted[Loaded]) -> Copy[Loaded]:
         """Return a model for use, loading it first where it is not there; give it back by `release`.
 
         Raises:
@@ -111,7 +118,7 @@ class Copies:
             raise
         return copy
 
-    def take_if_here(self, key: Hashable, stamp: object = None) -> Copy | None:
+    def take_if_here(self, key: Hashable, stamp: object = None) -> Copy[Any] | None:
         """Return a model for use if it is in memory; give it back by `release`."""
         with self._changed:
             copy = self._copies.get(key)
@@ -119,12 +126,12 @@ class Copies:
                 return None
             return self._hold(copy)
 
-    def keep(self, copy: Copy) -> None:
+    def keep(self, copy: Copy[Any]) -> None:
         """Take once more a model that is in use; give it back by `release` once more."""
         with self._changed:
             self._hold(copy)
 
-    def release(self, copy: Copy) -> None:
+    def release(self, copy: Copy[Any]) -> None:
         """Give a model back."""
         with self._changed:
             copy.holds -= 1
@@ -132,7 +139,7 @@ class Copies:
             self._changed.notify_all()
 
     @contextmanager
-    def held(self, wanted: Wanted) -> Iterator[Any]:
+    def held(self, wanted: Wanted[Loaded]) -> Iterator[Loaded]:
         """Give a model for use within a block; raises as `take`."""
         copy = self.take(wanted)
         try:
@@ -140,7 +147,7 @@ class Copies:
         finally:
             self.release(copy)
 
-    def drop(self, is_stale: Callable[[Wanted], bool], patience_s: float) -> bool:
+    def drop(self, is_stale: Callable[[Wanted[Any]], bool], patience_s: float) -> bool:
         """Drop all models of the groups that have a stale one; return whether that ended in time.
 
         Those in use are waited for, so that their memory is free when this returns.
@@ -149,7 +156,7 @@ class Copies:
             known = [copy.wanted for copy in self._copies.values()]
             known += [wanted for wanted, _ in self._sizes.values()]  # also of those that have left
             groups = {wanted.group for wanted in known if is_stale(wanted)}
-            gone: list[Copy] = []
+            gone: list[Copy[Any]] = []
 
             def are_free() -> bool:  # looks again: one in use may load its parts all the while
                 here = [copy for copy in self._copies.values() if copy.wanted.group in groups]
@@ -164,12 +171,12 @@ class Copies:
             self.memory.give_back()
         return in_time
 
-    def _hold(self, copy: Copy) -> Copy:
+    def _hold(self, copy: Copy[Loaded]) -> Copy[Loaded]:
         copy.holds += 1
         copy.used = next(self._uses)
         return copy
 
-    def _load(self, copy: Copy) -> None:
+    def _load(self, copy: Copy[Any]) -> None:
         wanted = copy.wanted
         try:
             size = self._size_of(wanted)
@@ -191,7 +198,7 @@ class Copies:
             copy.ready.set()
 
     @contextmanager
-    def _noted(self, copy: Copy) -> Iterator[None]:
+    def _noted(self, copy: Copy[Any]) -> Iterator[None]:
         """Note that a model is being loaded; of two threads that do so at once neither can be measured."""
         thread = threading.get_ident()
         with self._changed:
@@ -205,7 +212,7 @@ class Copies:
             with self._changed:
                 del self._under_way[copy]
 
-    def _size_of(self, wanted: Wanted) -> int:
+    def _size_of(self, wanted: Wanted[Any]) -> int:
         """Return how many bytes a model took when it was here before, 0 where that is not known."""
         with self._changed:
             _, size = self._sizes.get(wanted.place, (wanted, 0))
@@ -237,13 +244,13 @@ class Copies:
         leaving.value = None
         return True
 
-    def _forget(self, copy: Copy) -> None:
+    def _forget(self, copy: Copy[Any]) -> None:
         with self._changed:
             if self._copies.get(copy.wanted.key) is copy:
                 del self._copies[copy.wanted.key]
 
 
-def least_recently_used(copies: Iterable[Copy]) -> Copy | None:
+def least_recently_used(copies: Iterable[Copy[Any]]) -> Copy[Any] | None:
     """Return which of the copies that nobody uses is to leave first, None where each is used."""
     idle = [copy for copy in copies if not copy.holds]
     return min(idle, key=lambda copy: copy.used, default=None)
@@ -254,7 +261,7 @@ def size_of(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def _wait_for(copy: Copy) -> None:
+def _wait_for(copy: Copy[Any]) -> None:
     copy.ready.wait()
     if copy.error:
         raise copy.error

@@ -32,7 +32,7 @@ from byoc_serving.routing import (
 )
 
 
-def memory_of(model_dir: Path) -> int:
+def size_without_children(model_dir: Path) -> int:
     """Return about how many bytes a model takes once loaded; the children of a parent load later."""
     routes = read_routes(model_dir)
     if routes is None:
@@ -120,7 +120,7 @@ class Family:
             raise ChildError(f"The child model {child.name!r} failed, for {_named(at)}") from error
         return prediction
 
-    def _wanted(self, child: Child) -> Wanted:
+    def _wanted(self, child: Child) -> Wanted[tuple[Any, UserFunction]]:
         folder = self._model_dir / child.path
         return Wanted(
             key=(self._key, child.name),

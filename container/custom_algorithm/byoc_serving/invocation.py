@@ -4,6 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from byoc_serving.calls import (
     not_ready,
     refusal,
 )
+from byoc_serving.copies import Copies
 from byoc_serving.errors import ChildError, NotReadyError, RequestError, ServingError
 from byoc_serving.formats.arrays import refuse_missing, without_names
 from byoc_serving.formats.charsets import text_of
@@ -28,6 +30,7 @@ from byoc_serving.formats.codecs import ENCODERS, decode, encode
 from byoc_serving.formats.compression import expanded
 from byoc_serving.formats.negotiation import JSON, MediaType, media_type, negotiate, preferred
 from byoc_serving.loading import LoadedModel, Loading
+from byoc_serving.memory import Memory
 from byoc_serving.metrics.meter import Meter
 from byoc_serving.metrics.own import OwnMetrics
 from byoc_serving.metrics.table import Table
@@ -58,39 +61,72 @@ _negotiated = functools.lru_cache(256)(negotiate)
 _preferred = functools.lru_cache(256)(preferred)
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What a model has in common with the others of its process.
+
+    Attributes:
+        copies: the models in memory, the children of this one among them.
+        meter: counts each call when it has its response, and is the user's code's `context.metrics`.
+        name: by which this one is called, where there are several.
+    """
+
+    copies: Copies
+    meter: Meter = field(default_factory=lambda: Meter(Table.private()))
+    name: str | None = None
+
+
 class Invocations:
     """The invocations of one process: threads may share it, a fork before the first load is safe.
 
     Args:
         settings: of the process.
         model_dir: where the model is; the settings' own unless told otherwise.
-        clock: seconds that only grow.
         note: is told of each call when it has its response.
         finish: makes of a loaded model the one that is used.
+        shared: with others; by default it is alone.
 
     Attributes:
         loading: how far the model is.
-        meter: counts each call when it has its response, and is the user's code's `context.metrics`.
-        name: by which the model is called, where a container has several.
+        note: as given.
+        meter: that which is shared.
     """
 
     def __init__(
         self,
         settings: Settings,
         model_dir: Path | None = None,
-        clock: Callable[[], float] = time.perf_counter,
         note: Callable[[Call], None] = log_call,
         finish: Callable[[LoadedModel], LoadedModel] = lambda model: model,
+        shared: Shared | None = None,
     ) -> None:
-        self.loading = Loading(settings, model_dir or settings.model_dir, finish)
+        shared = shared or Shared(Copies(Memory(settings.models_mb)))
+        self._copies = shared.copies
+        self.loading = Loading(settings, model_dir or settings.model_dir, finish, self._copies)
         self.note = note
-        self.meter = Meter(Table.private())
-        self.name: str | None = None
+        self.meter = shared.meter
+        self._name = shared.name
         self._default_accept = settings.default_accept
         self._most_bytes = settings.max_payload_bytes
         self._placeholder = settings.bad_record
         self._mending_s = settings.timeout_s * _MENDING_SHARE
-        self._clock = clock
+
+    def begin(
+        self,
+        workers: int,
+        meter: Meter,
+        note: Callable[[Call], None],
+        finish: Callable[[LoadedModel], LoadedModel],
+    ) -> LoadedModel:
+        """Be one of several processes: load, unless that was before the fork, finish and return the model.
+
+        Raises:
+            ServingError: it failed, now or before.
+        """
+        self.meter, self.note = meter, note
+        self._copies.begin(workers)
+        self.loading.change(finish)
+        return self.loading.load()
 
     def load(self) -> None:
         """Load the algorithm and the model, once (ServingError: it failed, now or before)."""
@@ -121,10 +157,10 @@ class Invocations:
 
         The caller is to send the responses, and then to pass each call to `meter.note` and `note`.
         """
-        calls = [Call(request, self._clock(), model=self.name) for request in requests]
+        calls = [Call(request, time.perf_counter(), model=self._name) for request in requests]
         loaded = self._loaded(calls)
         if loaded:
-            mend_until_s = self._clock() + self._mending_s
+            mend_until_s = time.perf_counter() + self._mending_s
             for call in calls:
                 call.model_version = loaded.version
                 self._try(call, self._decode, loaded)
@@ -180,7 +216,7 @@ class Invocations:
             if not loaded.allow_nan:
                 refuse_missing(data)
             call.data = without_names(loaded.check(data, request.request_id) if loaded.check else data)
-        call.decoded_s = self._clock()
+        call.decoded_s = time.perf_counter()
 
     def _predict(self, group: Joined, loaded: LoadedModel) -> None:
         """Predict calls whose data were joined, and encode their answers; one by one where that fails."""
@@ -190,7 +226,7 @@ class Invocations:
             self._try(call, self._predict_alone, loaded)
 
     def _predict_together(self, group: Joined, loaded: LoadedModel) -> bool:
-        began_s = self._clock()
+        began_s = time.perf_counter()
         try:
             prediction = loaded.predict(group.data, None)
             parts = group.parts(prediction)
@@ -198,7 +234,7 @@ class Invocations:
             if is_meant_for_the_process(error):
                 raise
             return False  # whose row it was shows when each is tried by itself
-        ended_s = self._clock()
+        ended_s = time.perf_counter()
         for call, part in zip(group.calls, parts, strict=True):
             call.together, call.is_first = len(group.calls), call is group.calls[0]
             call.prediction, call.predicting_s, call.predicted_s = part, began_s, ended_s
@@ -207,15 +243,15 @@ class Invocations:
 
     def _predict_alone(self, call: Call, loaded: LoadedModel) -> None:
         algorithm = loaded.algorithm
-        call.predicting_s = self._clock()
+        call.predicting_s = time.perf_counter()
         if algorithm.transform_fn:
             body, content_type = call.data
             result = algorithm.transform_fn(loaded.model, body, content_type, call.accept, call.context)
-            call.predicted_s = self._clock()
+            call.predicted_s = time.perf_counter()
             call.response = answer_of(result, call.accept, call.context)
             return
         call.prediction = loaded.predict(call.data, call.context)
-        call.predicted_s = self._clock()
+        call.predicted_s = time.perf_counter()
         self._encode(call, loaded)
 
     def _mend(self, call: Call, loaded: LoadedModel, placeholder: str, until_s: float) -> None:
@@ -227,7 +263,7 @@ class Invocations:
 
         def answer(lines: bytes, lines_type: MediaType) -> Response:
             part = Request(lines, str(lines_type), call.accept, headers, request.request_id)
-            one = Call(part, self._clock())
+            one = Call(part, time.perf_counter())
             self._decode(one, loaded)
             self._predict_alone(one, loaded)
             return self._ended(one)
@@ -239,7 +275,7 @@ class Invocations:
             if not records or not records.lines:
                 return
             call.response = by_record(
-                records, call.accept, placeholder, answer, lambda: self._clock() >= until_s
+                records, call.accept, placeholder, answer, lambda: time.perf_counter() >= until_s
             )
         except (RequestError, NotByRecordError) as error:
             log.warning(f"no placeholder: {error}", extra={"request_id": request.request_id})
@@ -257,7 +293,7 @@ class Invocations:
         call.response = Response(HTTPStatus.OK, body, call.accept, headers_of(call.context))
 
     def _ended(self, call: Call) -> Response:
-        call.ended_s = self._clock()
+        call.ended_s = time.perf_counter()
         if call.response is None:
             raise RuntimeError("a call ended without a response")
         return call.response

@@ -20,7 +20,6 @@ from byoc_serving.copies import Copies
 from byoc_serving.errors import AlgorithmError, NotReadyError, ServingError, SettingsError
 from byoc_serving.family import Family
 from byoc_serving.formats.codecs import ENCODERS
-from byoc_serving.memory import Memory
 from byoc_serving.routing import read_routes
 from byoc_serving.settings import Settings
 from byoc_serving.versions.manifest import read_manifest
@@ -107,11 +106,16 @@ def loaded_model(settings: Settings, model_dir: Path, copies: Copies) -> LoadedM
 class Loading:
     """The loading of one model in this process; any thread may ask for it.
 
+    Args:
+        settings: of the process.
+        model_dir: where the model is.
+        finish: makes of the loaded model the one that is used.
+        copies: the models of this process that load when they are first used, and may leave.
+
     Attributes:
         state: starting, ready or failed, as `serve` has it on /ping; read without waiting.
         reason: why it is not ready, fit to be shown; empty when it is.
         model_dir: where the model is.
-        copies: the models of this process that load when they are first used, and may leave.
     """
 
     state: Literal["starting", "ready", "failed"]
@@ -121,10 +125,11 @@ class Loading:
         self,
         settings: Settings,
         model_dir: Path,
-        finish: Callable[[LoadedModel], LoadedModel] = lambda model: model,
+        finish: Callable[[LoadedModel], LoadedModel],
+        copies: Copies,
     ) -> None:
         self._finish = finish
-        self.copies = Copies(Memory(settings.models_mb))
+        self._copies = copies
         self.state = "starting"
         self.reason = "The model is loading."
         self._settings = settings
@@ -165,7 +170,7 @@ class Loading:
         if self.state == "failed":
             raise NotReadyError(self.reason)
         try:
-            model = self._finish(loaded_model(self._settings, self.model_dir, self.copies))
+            model = self._finish(loaded_model(self._settings, self.model_dir, self._copies))
         except ServingError as error:
             self.state, self.reason = "failed", str(error)
             raise

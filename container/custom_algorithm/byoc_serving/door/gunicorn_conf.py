@@ -11,11 +11,13 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 
 from gunicorn.arbiter import Arbiter
 from gunicorn.sock import UnixSocket
 
 from byoc_serving.call_log import CallLog
+from byoc_serving.calls import Call
 from byoc_serving.door.choice import invocations_of
 from byoc_serving.door.turns import Door
 from byoc_serving.door.worker import DoorWorker
@@ -98,55 +100,60 @@ def post_fork(_server: Arbiter, worker: DoorWorker) -> None:
 
 def post_worker_init(worker: DoorWorker) -> None:
     """Load the model in the worker and warm it up; then it may take requests."""
-    app = worker.wsgi
-    invocations, models = app.extensions["invocations"], app.extensions.get("models")
     meter = Meter(Table.kept(table_of_worker(_run_dir, worker.number)))
     calls = CallLog(bodies=_settings.log_bodies) if _settings.log_level <= logging.INFO else None
     note = calls.note if calls else lambda _call: None
-    threads = LibraryThreads(_threads, lambda: _cores - _scoreboard.at_work(besides=worker.number))
-
-    def finish(model: LoadedModel) -> LoadedModel:
-        threads.find()
-        return warmed(model, _settings, threads.fit)
-
     try:
-        if models:
-            models.meter, models.note, models.finish = meter, note, finish
-            models.begin(worker.cfg.workers, Peers(_run_dir, worker.number))
-        else:
-            invocations.meter, invocations.note = meter, note
-            invocations.loading.copies.memory.workers = worker.cfg.workers
-            invocations.load()
-            invocations.loading.change(finish)
-            model = invocations.loading.load()
-            meter.table.serve(model.name, model.version)
+        _begin(worker, meter, note)
     except ServingError as error:
         _give_up(error)
-    ours = invocations_of(app, _settings)
-
-    worker.door = Door(
-        invocations=invocations if ours else None,
-        application=app,
-        slot=worker.slot,
-        meter=meter,
-        note=note,
-        after=calls.flush if calls else lambda: None,
-        most_waiting=_settings.queue,
-        most_bytes=_settings.max_payload_bytes,
-        wait_s=_settings.batch_wait_s,
-        address=(_settings.host, _settings.port),
-        models=models,
-    )
+    worker.door = _door_of(worker, meter, note, calls.flush if calls else lambda: None)
 
     def is_ready() -> None:
         worker.slot.ready()
         _scoreboard.tell_supervisor()
 
     worker.is_ready = is_ready
+    models = worker.wsgi.extensions.get("models")
     worker.look = functools.partial(_end_if_overdue, models) if models else lambda: None
     worker.has_outgrown = functools.partial(_has_outgrown, meter.table)
     if isinstance(worker.sockets[0], UnixSocket):  # nginx stands before us
         worker.own_socket = worker_socket(_run_dir, worker.number)
+
+
+def _begin(worker: DoorWorker, meter: Meter, note: Callable[[Call], None]) -> None:
+    """Load the model, or be ready to load several (ServingError: it cannot be used)."""
+    threads = LibraryThreads(_threads, lambda: _cores - _scoreboard.at_work(besides=worker.number))
+
+    def finish(model: LoadedModel) -> LoadedModel:
+        threads.find()
+        return warmed(model, _settings, threads.fit)
+
+    served, workers = worker.wsgi.extensions, worker.cfg.workers
+    if models := served.get("models"):
+        models.begin(workers, meter, note, finish, Peers(_run_dir, worker.number))
+        return
+    model = served["invocations"].begin(workers, meter, note, finish)
+    meter.table.serve(model.name, model.version)
+
+
+def _door_of(
+    worker: DoorWorker, meter: Meter, note: Callable[[Call], None], after: Callable[[], None]
+) -> Door:
+    app = worker.wsgi
+    return Door(
+        invocations=app.extensions["invocations"] if invocations_of(app, _settings) else None,
+        application=app,
+        slot=worker.slot,
+        meter=meter,
+        note=note,
+        after=after,
+        most_waiting=_settings.queue,
+        most_bytes=_settings.max_payload_bytes,
+        wait_s=_settings.batch_wait_s,
+        address=(_settings.host, _settings.port),
+        models=app.extensions.get("models"),
+    )
 
 
 def _has_outgrown(table: Table) -> bool:

@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from byoc_serving.algorithm import Algorithm, bind
 from byoc_serving.call_log import log_call
 from byoc_serving.calls import Call, Request, Response, answered_at_once
 from byoc_serving.copies import Copies, Copy, Wanted
-from byoc_serving.errors import AlgorithmError, BadRequestError, ConflictError, NotFoundError
-from byoc_serving.family import memory_of
-from byoc_serving.invocation import Invocations
+from byoc_serving.errors import BadRequestError, ConflictError, NotFoundError
+from byoc_serving.family import size_without_children
+from byoc_serving.invocation import Invocations, Shared
 from byoc_serving.loading import LoadedModel
 from byoc_serving.metrics.meter import Meter
 from byoc_serving.metrics.table import Table
@@ -58,7 +59,6 @@ class Models:
         finish: makes of a loaded model the one that is used.
 
     Attributes:
-        finish: makes of a loaded model the one that is used.
         note: is told of each call when it has its response.
         meter: counts the calls of all of them.
         copies: as given.
@@ -72,7 +72,7 @@ class Models:
         note: Callable[[Call], None] = log_call,
         finish: Callable[[LoadedModel], LoadedModel] = lambda model: model,
     ) -> None:
-        self.finish = finish
+        self._finish = finish
         self.note = note
         self.meter = Meter(Table.private())
         self._peers: Peers | None = None
@@ -84,10 +84,18 @@ class Models:
         self._coming: set[str] = set()
         self._loads: tuple[str, float] | None = None  # which one now, and since when
 
-    def begin(self, workers: int, peers: Peers) -> None:
+    def begin(
+        self,
+        workers: int,
+        meter: Meter,
+        note: Callable[[Call], None],
+        finish: Callable[[LoadedModel], LoadedModel],
+        peers: Peers,
+    ) -> None:
         """Be one of several processes (AlgorithmError: apps/ cannot be used, for whatever model)."""
+        self.meter, self.note, self._finish = meter, note, finish
         self.algorithm = bind(self._settings)
-        self.copies.memory.workers = workers
+        self.copies.begin(workers)
         self.copies.memory.begin()
         self._peers = peers
         peers.listen(self.drop_unloaded)
@@ -200,13 +208,13 @@ class Models:
     def _patience_s(self) -> float:
         return self._settings.timeout_s + _BEYOND_TIMEOUT_S
 
-    def _wanted(self, entry: Entry, load: Callable[[], Invocations]) -> Wanted:
+    def _wanted(self, entry: Entry, load: Callable[[], Invocations]) -> Wanted[Invocations]:
         folder = Path(entry.url)
         return Wanted(
             key=entry.name,
             label=entry.name,
             load=load,
-            size=lambda: memory_of(folder),
+            size=lambda: size_without_children(folder),
             stamp=entry.stamp,
             group=str(folder),
         )
@@ -233,23 +241,19 @@ class Models:
             self._loads = None
 
     def _load(self, entry: Entry) -> Invocations:
-        invocations = Invocations(self._settings, Path(entry.url), note=self.note, finish=self.finish)
-        invocations.name, invocations.meter = entry.name, self.meter
-        invocations.loading.copies = self.copies
+        shared = Shared(self.copies, self.meter, entry.name)
+        invocations = Invocations(self._settings, Path(entry.url), self.note, self._finish, shared)
         invocations.load()
         self.algorithm = invocations.loading.load().algorithm
         return invocations
 
-    def _is_unloaded(self, wanted: Wanted) -> bool:
+    def _is_unloaded(self, wanted: Wanted[Any]) -> bool:
         name = wanted.key
         return (
             isinstance(name, str) and name not in self._coming and self.registry.stamp(name) != wanted.stamp
         )
 
-    def _held(self, copy: Copy) -> Held:
-        if not isinstance(copy.value, Invocations):
-            self.copies.release(copy)
-            raise AlgorithmError(f"{copy.wanted.label} is no model that can be called.")
+    def _held(self, copy: Copy[Invocations]) -> Held:
         return Held(copy.value, partial(self.copies.release, copy), partial(self.copies.keep, copy))
 
     def _not_loaded(self, name: str) -> NotFoundError:
