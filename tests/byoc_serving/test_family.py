@@ -152,7 +152,7 @@ def test_among_many_models_a_family_is_called_and_dropped_with_its_children(tmp_
 def test_a_family_leaves_memory_after_its_children_and_is_free_then(tmp_path):
     folder = write_version(tmp_path / "versions" / "one")
     with own_imports():
-        app = create_app(Settings(apps_dir=apps_with(tmp_path, SCRIPT), multi_model=True))
+        app = create_app(Settings(base_dir=tmp_path, apps_dir=apps_with(tmp_path, SCRIPT), multi_model=True))
         client, models = app.test_client(), app.extensions["models"]
         client.post("/models", json={"model_name": "one", "url": f"{folder}/"})
         client.post("/models/one/invoke", json=[[1, 1]])

@@ -197,8 +197,11 @@ def test_the_description_has_what_is_served_and_nothing_is_told_to_transform_job
 def test_the_description_knows_the_functions_that_all_models_share(tmp_path):
     script = f"{ECHO}\ndef input_fn(body, content_type): return body\n"
     with own_imports():
-        client = create_app(Settings(apps_dir=apps_with(tmp_path, script), multi_model=True)).test_client()
-        assert client.post("/models", json={"model_name": "one", "url": str(tmp_path)}).status_code == 200
+        settings = Settings(base_dir=tmp_path, apps_dir=apps_with(tmp_path, script), multi_model=True)
+        client = create_app(settings).test_client()
+        (tmp_path / "one").mkdir()
+        posted = client.post("/models", json={"model_name": "one", "url": str(tmp_path / "one")})
+        assert posted.status_code == 200
         made = client.get("/openapi.json").json
     assert list(made["paths"]["/models/{name}/invoke"]["post"]["requestBody"]["content"]) == ["*/*"]
 
