@@ -340,10 +340,10 @@ class Turns:
 
     def _applied(self, one: Waiting) -> Response:
         """Return what the application answers."""
-        environ = environ_of(one.head, one.request.body, *self._door.address)
-        if one.refusal:
-            environ[REFUSAL] = one.refusal
         try:
+            environ = environ_of(one.head, one.request.body, *self._door.address)
+            if one.refusal:
+                environ[REFUSAL] = one.refusal
             return response_of(self._door.application, environ)
         except Exception:
             log.exception("the application failed", extra={"request_id": one.request.request_id})
