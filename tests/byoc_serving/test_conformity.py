@@ -100,12 +100,16 @@ def test_a_table_with_text_is_held_against_its_categories(rows, place, says, fra
     assert (caught.value.details["row"], caught.value.details["column"]) == place
 
 
-@pytest.mark.parametrize("cells", [[1.0, 7, 2.5], ["1", "007", "2.5"], ["2.5", "a"], [1234567890123.0]])
+@pytest.mark.parametrize(
+    "cells", [[1.0, 7, 2.5], ["1", "007", "2.5"], ["2.5", "a"], [1234567890123.0], ["a", True]]
+)
 def test_categories_that_are_numbers_are_known_by_their_value(cells):
-    check = Conformity((Column(None, "string", enum=("007", "1.0", "1234567890123", "2.5", "a")),))
+    check = Conformity((Column(None, "string", enum=("007", "1.0", "1234567890123", "2.5", "True", "a")),))
     check.enforce(np.array(cells, dtype=object)[:, np.newaxis])
     with pytest.raises(BadRequestError, match=r"Row 1, column 1 is 8.0"):
         check.enforce(np.array([[8.0]]))
+    with pytest.raises(BadRequestError, match=r"Row 3, column 1 is 0\."):
+        check.enforce(np.array([["a"], [True], [0]], dtype=object))
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ class Conformity:
         bounds = list(zip(columns, endless, strict=True))
         self._low = np.array([_bound(column.minimum, -end) for column, end in bounds], dtype=float)
         self._high = np.array([_bound(column.maximum, end) for column, end in bounds], dtype=float)
+        self._rounded: dict[np.dtype[Any], tuple[NDArray[Any], NDArray[Any]]] = {}
         self._nullable = np.array([column.nullable for column in columns])
         whole = [place for place, column in enumerate(columns) if column.type == INTEGER]
         self._whole = np.array(whole) if whole else None
@@ -127,7 +128,9 @@ class Conformity:
         """Return the place, from 0, of the first number that is outside its column's range."""
         low, high = self._low, self._high
         if data.dtype.kind == "f" and data.dtype.itemsize < low.itemsize:
-            low, high = _rounded(low, data.dtype), _rounded(high, data.dtype)
+            if data.dtype not in self._rounded:
+                self._rounded[data.dtype] = _rounded(low, data.dtype), _rounded(high, data.dtype)
+            low, high = self._rounded[data.dtype]
         inside = (data >= low) & (data <= high)
         if self._whole is not None and data.dtype.kind == "f":
             inside[:, self._whole] &= (whole := data[:, self._whole]) == np.rint(whole)
@@ -159,7 +162,9 @@ class Conformity:
 
     def _bad_text(self, cells: NDArray[Any], place: int) -> int | None:
         texts, known, nullable = cells.tolist(), self._known[place], self._columns[place].nullable
-        if all(_is_known(text, known, nullable) for text in set(texts)):
+        if all(
+            _is_known(text, known, nullable) for _, text in set(zip(map(type, texts), texts, strict=True))
+        ):
             return None
         return next(row for row, text in enumerate(texts) if not _is_known(text, known, nullable))
 
@@ -246,6 +251,8 @@ def _number(cell: object) -> float | None:
 def _category(cell: object) -> object:
     """Return that by which categories are compared: CSV makes numbers of texts that are some."""
     number = _number(cell)
+    if isinstance(cell, bool):
+        return str(cell)  # as the schema has those that stood among texts
     return cell if number is None or math.isnan(number) else number
 
 

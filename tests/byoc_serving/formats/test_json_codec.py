@@ -71,6 +71,12 @@ def test_a_name_may_stand_for_two_columns():
     assert json_of({"columns": ["a", "a"], "data": [[1, 2]]}).to_numpy().tolist() == [[1, 2]]
 
 
+@pytest.mark.parametrize("record", [{"a": "\ud800"}, {"\ud800": 1}])
+def test_text_that_a_frame_cannot_hold_is_refused(record):
+    with pytest.raises(BadRequestError, match="half of a surrogate pair"):
+        json_of([record])
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -64,14 +64,20 @@ def assemble(
         no column keeps its cells; else an object array of that shape. A NamedArray where there are names.
 
     Raises:
-        BadRequestError: a number is beyond float64, or a DataFrame would have too many columns of text.
+        BadRequestError: a number is beyond float64, or a DataFrame would have too many columns of text, or
+            text that is not Unicode.
     """
     has_text = np.zeros(cells.shape[1], dtype=bool)
     has_text[list(texts)] = True
     numbers = floats(cells[:, ~has_text] if texts else cells)
     if names is not None and (pandas := _pandas()):
-        frame = _frame(pandas, cells, numbers, has_text, index)
-        frame.columns = list(names)
+        try:
+            frame = _frame(pandas, cells, numbers, has_text, index)
+            frame.columns = list(names)
+        except UnicodeEncodeError:  # pandas keeps text as UTF-8 where pyarrow is installed
+            raise BadRequestError(
+                "A text has half of a surrogate pair, which is no character. Send both halves, or none."
+            ) from None
         return frame
     if texts:
         cells[:, ~has_text] = numbers
