@@ -31,7 +31,7 @@ from bench.serving import IMAGE, require_programs, train
 
 CLIENTS = 16
 SHARE = 0.7
-PACE_KEPT = 0.9  # of what was to be answered: a worker that starts anew takes a little of the rest
+PACE_KEPT = 0.85  # of what was to be answered: while a worker starts anew, the other has not the capacity
 KILL_EVERY_S = 20
 CAPACITY_S = 5
 WORKERS = "2"
