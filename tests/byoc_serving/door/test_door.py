@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import replace
 
+import flask
 import pytest
 
 from byoc_serving.door.choice import hooks_of, invocations_of
@@ -350,6 +351,15 @@ def test_what_the_app_streams_is_streamed_and_what_fails_in_it_is_500(tmp_path, 
         assert (length.body, length.headers["Content-Length"]) == (b"four", "4")
         assert caller.request("GET", "/fail").error["code"] == "InternalServerError"
     assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize("multi_model", [False, True])
+def test_the_app_is_told_whether_a_model_may_load_in_another_thread_meanwhile(tmp_path, multi_model):
+    with own_imports():
+        app = create_app(Settings(apps_dir=apps_with(tmp_path, ECHO), multi_model=multi_model))
+        app.add_url_rule("/threads", "threads", lambda: {"may": flask.request.is_multithread})
+        with fast_serving(app) as caller:
+            assert caller.request("GET", "/threads").json == {"may": multi_model}
 
 
 def failing_at(path, wsgi_app):

@@ -42,14 +42,14 @@ def response_of(application: Application, environ: dict[str, Any]) -> Response:
     return Response(status, content, named.get("content-type", "application/octet-stream"), others)
 
 
-def environ_of(head: Head, body: bytes, host: str, port: int) -> dict[str, Any]:
+def environ_of(head: Head, body: bytes, address: tuple[str, int], multithread: bool) -> dict[str, Any]:
     """Return a request as PEP 3333 has it.
 
     Args:
         head: of the request.
         body: of the request, whole.
-        host: where we listen.
-        port: where we listen.
+        address: where we listen.
+        multithread: whether the application may be asked by another thread meanwhile.
     """
     path, _, query = head.target.decode("latin-1").partition("?")
     environ: dict[str, Any] = {
@@ -58,15 +58,15 @@ def environ_of(head: Head, body: bytes, host: str, port: int) -> dict[str, Any]:
         "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
         "QUERY_STRING": query,
         "RAW_URI": head.target.decode("latin-1"),
-        "SERVER_NAME": host,
-        "SERVER_PORT": str(port),
+        "SERVER_NAME": address[0],
+        "SERVER_PORT": str(address[1]),
         "SERVER_PROTOCOL": "HTTP/1.0" if head.is_1_0 else "HTTP/1.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
         "wsgi.input": io.BytesIO(body),
         "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": False,
+        "wsgi.multithread": multithread,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }

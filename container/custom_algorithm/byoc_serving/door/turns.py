@@ -340,11 +340,12 @@ class Turns:
 
     def _applied(self, one: Waiting) -> Response:
         """Return what the application answers."""
+        door = self._door
         try:
-            environ = environ_of(one.head, one.request.body, *self._door.address)
+            environ = environ_of(one.head, one.request.body, door.address, multithread=bool(door.models))
             if one.refusal:
                 environ[REFUSAL] = one.refusal
-            return response_of(self._door.application, environ)
+            return response_of(door.application, environ)
         except Exception:
             log.exception("the application failed", extra={"request_id": one.request.request_id})
             return _failed(one)
