@@ -30,9 +30,11 @@ def predict_fn(data, model):
         return data[:, 0]
     for row, (_, value) in enumerate(data.tolist()):
         if value == -1:
-            raise BadRequestError("The age is negative.", row=row + 1)
+            raise BadRequestError(f"Row {row + 1} has a negative age.", row=row + 1)
         if value == -2:
             raise KeyError("secret")
+        if value == -3:
+            return [0.0] * 5
     return data[:, 1] + model["number"]
 """
 ROUTES = {
@@ -76,7 +78,7 @@ def test_what_is_wrong_with_a_row_is_told_by_its_place_in_the_request(family):
     got = family.invoke("[[0, 1], [7, 1]]")
     assert (got.status, got.error["code"], got.error["row"]) == (422, "Unprocessable", 2)
     got = family.invoke("[[0, 1], [1, 5], [0, -1]]")
-    assert (got.status, got.error["message"], got.error["row"]) == (400, "The age is negative.", 3)
+    assert (got.status, got.error["message"], got.error["row"]) == (400, "Row 3 has a negative age.", 3)
     assert family.invoke('{"input": 1}').status == 400
 
 
@@ -88,6 +90,7 @@ def test_a_child_that_fails_fails_the_request_and_is_named(family):
     got = family.invoke("[[2, 1], [1, 5]]")
     assert (got.status, "The child model 'c' failed, for row 1" in got.error["message"]) == (500, True)
     assert "'c' failed, for all rows" in family.invoke("[[2, 1]]").error["message"]
+    assert "'b' failed, for all rows" in family.invoke("[[1, -3]]").error["message"]
     assert family.invoke("[[1, 1]]").json == [21.0]
 
 

@@ -1,5 +1,6 @@
 """A parent model and its children, served as one: the parent chooses, children answer, in the rows' order."""
 
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from byoc_serving.routing import (
     Rows,
     check_length,
     count_of,
+    has_rows,
     merged,
     places_of,
     read_routes,
@@ -90,26 +92,38 @@ class Family:
             ChildError: a child cannot be loaded, or failed.
         """
         if self._choose is None:
-            return self._asked(self._routes.children[0], data, None, context)
+            return self._asked(self._routes.children[0], data, None, context, None)
         rows = count_of(data)
         choice = self._choose(data, self._parent, self._context(context, self._routes.parent))
         places = places_of(choice, self._routes, rows)
         chosen = [self._routes.children[place] for place in dict.fromkeys(places.tolist())]
         if len(chosen) == 1:
-            return self._asked(chosen[0], data, None, context)
+            return self._asked(chosen[0], data, None, context, rows)
         parts = []
         for child in chosen:
             at = np.flatnonzero(places == self._routes.places[child.name])
-            parts.append((at, self._asked(child, rows_at(data, at), at, context)))
+            parts.append((at, self._asked(child, rows_at(data, at), at, context, len(at))))
         return merged(parts, rows)
 
-    def _asked(self, child: Child, rows: Any, at: Rows | None, context: Context | None) -> Any:  # noqa: ANN401
-        """Return a child's prediction for rows of the request, None for all of them."""
+    def _asked(
+        self,
+        child: Child,
+        rows: Any,  # noqa: ANN401
+        at: Rows | None,
+        context: Context | None,
+        many: int | None,
+    ) -> Any:  # noqa: ANN401
+        """Return a child's prediction for rows of the request.
+
+        Args:
+            at: which they are, None for all of them.
+            many: how many they are, None where the data need have none.
+        """
         try:
             with self._copies.held(self._wanted(child)) as (model, predict_fn):
                 prediction = predict_fn(rows, model, self._context(context, child.path))
-            if at is not None:
-                check_length(prediction, len(at))
+            if many is not None and (at is not None or has_rows(prediction)):
+                check_length(prediction, many)
         except RequestError as error:
             if at is not None:
                 _place_among_all(error, at)
@@ -174,4 +188,5 @@ def _place_among_all(error: RequestError, at: Rows) -> None:
     """Make the row that a child complains of, counted from 1 among its own, that of the request."""
     row = error.details.get("row")
     if isinstance(row, int) and 1 <= row <= len(at):
-        error.details["row"] = int(at[row - 1]) + 1
+        place = error.details["row"] = int(at[row - 1]) + 1
+        error.args = (re.sub(rf"^Row {row}\b", f"Row {place}", str(error)),)

@@ -153,10 +153,15 @@ def merged(parts: Sequence[tuple[Rows, Any]], rows: int) -> Any:  # noqa: ANN401
     return listed
 
 
+def has_rows(prediction: Any) -> bool:  # noqa: ANN401
+    """Whether a prediction could be one for each of several rows."""
+    is_long = hasattr(prediction, "__len__") and getattr(prediction, "shape", None) != ()
+    return is_long and not isinstance(prediction, str | bytes | Mapping)
+
+
 def check_length(prediction: Any, rows: int) -> None:  # noqa: ANN401
     """Raise ValueError unless a prediction has as many rows."""
-    has_rows = hasattr(prediction, "__len__") and getattr(prediction, "shape", None) != ()
-    if not has_rows or isinstance(prediction, str | bytes | Mapping):
+    if not has_rows(prediction):
         raise ValueError(f"It answers {rows} rows with a {type(prediction).__name__}, not with one each.")
     if len(prediction) != rows:
         raise ValueError(f"It answers {rows} rows with {len(prediction)} predictions.")

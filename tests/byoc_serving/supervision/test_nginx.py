@@ -41,6 +41,10 @@ def test_nginx_takes_what_is_written(settings, tmp_path):
     assert checked.returncode == 0, checked.stderr
     assert configuration.read_text().count("/worker-") == 8
     assert f"client_max_body_size {settings.max_payload_mb}m;" in configuration.read_text()
+    patience_s = settings.startup_timeout_s + settings.timeout_s + 30
+    assert (
+        f'~^/models "{patience_s:.0f} s.' in configuration.read_text()
+    )  # what it waits, and says that it did
 
 
 def test_what_nginx_writes_is_told_at_its_level_whole_lines_only(caplog):
