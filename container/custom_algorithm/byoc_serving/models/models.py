@@ -62,7 +62,7 @@ class Models:
         note: is told of each call when it has its response.
         meter: counts the calls of all of them.
         copies: as given.
-        algorithm: that of the latest model, which all share; None before there is any.
+        algorithm: of apps/, which all share; None before it was needed.
     """
 
     def __init__(
@@ -244,7 +244,8 @@ class Models:
         shared = Shared(self.copies, self.meter, entry.name)
         invocations = Invocations(self._settings, Path(entry.url), self.note, self._finish, shared)
         invocations.load()
-        self.algorithm = invocations.loading.load().algorithm
+        if self.algorithm is None:  # not the model's own, which may hold the model
+            self.algorithm = bind(self._settings)
         return invocations
 
     def _is_unloaded(self, wanted: Wanted[Any]) -> bool:
