@@ -4,6 +4,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable, Container, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -65,6 +66,11 @@ class Conformity:
         self._known = [
             None if column.enum is None else set(map(_category, column.enum)) for column in columns
         ]
+
+    @cached_property
+    def _alone(self) -> list["Conformity"]:
+        """Each column by itself, for tables that have text too."""
+        return [Conformity([column]) for column in self._columns]
 
     def warn(self, data: Any, request_id: str) -> Any:  # noqa: ANN401 - as enforce
         """Log what `enforce` would raise; return what it would return, or the columns as they were sent."""
@@ -156,8 +162,7 @@ class Conformity:
             if (row := _first_no_number(cells.tolist())) is not None:
                 return row
             cells = cells.astype(np.float64)
-        alone = Conformity([self._columns[place]])
-        found = alone._outside(cells[:, np.newaxis])
+        found = self._alone[place]._outside(cells[:, np.newaxis])
         return found[0] if found else None
 
     def _bad_text(self, cells: NDArray[Any], place: int) -> int | None:
