@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from byoc_serving.batching import joined, rows_are_independent
-from byoc_serving.calls import Call, Request, error_response
+from byoc_serving.calls import Call, Request, Stages, error_response
 
 ROWS = np.arange(24.0).reshape(8, 3)
 
 
 def call(data, response=None):
-    return Call(Request(b"", None, None, {}, "id"), 0.0, data=data, response=response)
+    return Call(Request(b"", None, None, {}, "id"), Stages(0.0), data=data, response=response)
 
 
 def shapes(calls, most_rows):

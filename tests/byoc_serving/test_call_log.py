@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from byoc_serving.call_log import CallLog, log_call
-from byoc_serving.calls import Call, Request, Response, error_response
+from byoc_serving.calls import Call, Request, Response, Stages, error_response
 from byoc_serving.logs import JsonFormatter
 
 HEADERS = {"x-amzn-sagemaker-custom-attributes": 'trace="é\\ud800"\n', "x-amzn-sagemaker-inference-id": "i-1"}
@@ -15,14 +15,14 @@ HEADERS = {"x-amzn-sagemaker-custom-attributes": 'trace="é\\ud800"\n', "x-amzn-
 
 def predicted(**changes):
     request = Request(b"12345", "text/csv", None, HEADERS, "id-1", 0.5)
-    times = {"began_s": 1.0, "decoded_s": 1.25, "predicting_s": 1.5, "predicted_s": 1.75, "ended_s": 2.0}
+    stages = Stages(1.0, decoded_s=1.25, predicting_s=1.5, predicted_s=1.75, ended_s=2.0, together=3)
     response = Response(200, b"123", "text/csv")
-    return Call(request, **(times | {"data": np.ones((4, 2)), "together": 3, "response": response} | changes))
+    return Call(request, stages, **({"data": np.ones((4, 2)), "response": response} | changes))
 
 
 def refused():
     request = Request(b"", None, None, {}, "a" * 32)
-    return Call(request, 1.0, response=error_response(400, "BadRequest", "no"), ended_s=1.0015)
+    return Call(request, Stages(1.0, ended_s=1.0015), response=error_response(400, "BadRequest", "no"))
 
 
 def logged(call, caplog, bodies=False):

@@ -112,9 +112,9 @@ def test_a_bad_row_fails_its_own_request_only(tmp_path, caplog):
         invocations.loading.change(lambda model: warmed(model, settings, lambda _rows: None))
         assert invocations.together > 1
         bodies = (b"1,2", b"3,4\n5,6", b"13,0", b"x,y,z", b"")
-        answers = invocations.answers([request(body) for body in bodies])
-    assert [response.status for response, _ in answers] == [200, 200, 500, 200, 400]
-    assert [response.body for response, _ in answers[:2]] == [b"[1.0]", b"[3.0,5.0]"]
+        calls = invocations.answers([request(body) for body in bodies])
+    assert [call.answer.status for call in calls] == [200, 200, 500, 200, 400]
+    assert [call.answer.body for call in calls[:2]] == [b"[1.0]", b"[3.0,5.0]"]
 
 
 def test_what_is_predicted_together_is_encoded_for_each_as_it_asked(tmp_path):
@@ -128,6 +128,6 @@ def test_what_is_predicted_together_is_encoded_for_each_as_it_asked(tmp_path):
         invocations = Invocations(settings)
         invocations.loading.change(lambda model: warmed(model, settings, lambda _rows: None))
         asked = [request(b"1,2")._replace(accept=accept) for accept in ("text/plain", "image/png")]
-        answers = invocations.answers(asked)
-    assert [response.body for response, _ in answers] == [b"text/plain: [1.0]", b"image/png: [1.0]"]
-    assert {call.together for _, call in answers} == {2}
+        calls = invocations.answers(asked)
+    assert [call.answer.body for call in calls] == [b"text/plain: [1.0]", b"image/png: [1.0]"]
+    assert {call.stages.together for call in calls} == {2}

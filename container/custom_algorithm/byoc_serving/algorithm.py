@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -82,6 +83,11 @@ class Algorithm:
     needs_model_predict: bool
     wants_context: frozenset[str] = frozenset()  # which of them asked for it
     route_fn: UserFunction | None = None
+
+    @cached_property
+    def needs_context(self) -> bool:
+        """Whether one of its functions may look at the context of a call."""
+        return bool(self.wants_context or self.output_fn or self.transform_fn)
 
     @property
     def name(self) -> str:

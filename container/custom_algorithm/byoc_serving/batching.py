@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,18 @@ RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-5, 1e-8
 _COMPOSITIONS = 6
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Joined:
-    """Calls whose rows are predicted at once; the data are None where there is only one."""
+    """Calls whose rows are predicted at once.
+
+    Attributes:
+        data: their rows, [sum of lengths, columns]; None where there is only one call.
+        lengths: how many rows each of them has.
+    """
 
     calls: Sequence[Call]
     data: NDArray[Any] | None = None
+    lengths: Sequence[int] = ()
 
     def parts(self, prediction: Any) -> list[Any]:  # noqa: ANN401 - predictions have every type
         """Return what of a prediction belongs to each call.
@@ -30,18 +37,15 @@ class Joined:
         Raises:
             ValueError: the prediction has no part for each row.
         """
-        lengths = [call.data.shape[0] for call in self.calls]
-        if not _has_rows(prediction, sum(lengths)):
-            raise ValueError(f"The prediction of {sum(lengths)} rows is no array or list of as many.")
-        parts, at = [], 0
-        for length in lengths:
-            parts.append(prediction[at : at + length])
-            at += length
-        return parts
+        rows = sum(self.lengths)
+        if not _has_rows(prediction, rows):
+            raise ValueError(f"The prediction of {rows} rows is no array or list of as many.")
+        ends = list(accumulate(self.lengths))
+        return [prediction[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
 
-def joined(calls: Sequence[Call], most_rows: int) -> Iterator[Joined]:
-    """Yield the calls that have no response yet, those together whose rows fit into one array.
+def joined(calls: Sequence[Call], most_rows: int) -> list[Joined]:
+    """Return the calls that have no response yet, those together whose rows fit into one array.
 
     Args:
         calls: with their data decoded.
@@ -49,18 +53,17 @@ def joined(calls: Sequence[Call], most_rows: int) -> Iterator[Joined]:
     """
     waiting = [call for call in calls if call.response is None]
     if len(waiting) < 2 or not most_rows:
-        yield from (Joined([call]) for call in waiting)
-        return
+        return [Joined([call]) for call in waiting]
     groups: dict[object, list[Call]] = {}
     alone = []
     for call in waiting:
-        if _is_table(call.data) and len(call.data) <= most_rows:
-            groups.setdefault((call.data.shape[1], call.data.dtype), []).append(call)
+        data = call.data
+        if _is_table(data) and len(data) <= most_rows:
+            groups.setdefault((data.shape[1], data.dtype), []).append(call)
         else:
             alone.append(call)
-    for group in groups.values():
-        yield from _filled(group, most_rows)
-    yield from (Joined([call]) for call in alone)
+    found = [one for group in groups.values() for one in _filled(group, most_rows)]
+    return found + [Joined([call]) for call in alone]
 
 
 def rows_are_independent(predict: Callable[[NDArray[Any]], Any], rows: NDArray[Any], seed: int = 0) -> bool:
@@ -87,18 +90,22 @@ def rows_are_independent(predict: Callable[[NDArray[Any]], Any], rows: NDArray[A
 
 def _filled(group: Sequence[Call], most_rows: int) -> Iterator[Joined]:
     taken: list[Call] = []
+    lengths: list[int] = []
     rows = 0
     for call in group:
-        if taken and rows + len(call.data) > most_rows:
-            yield _joined(taken)
-            taken, rows = [], 0
+        length = len(call.data)
+        if taken and rows + length > most_rows:
+            yield _joined(taken, lengths)
+            taken, lengths, rows = [], [], 0
         taken.append(call)
-        rows += len(call.data)
-    yield _joined(taken)
+        lengths.append(length)
+        rows += length
+    yield _joined(taken, lengths)
 
 
-def _joined(calls: Sequence[Call]) -> Joined:
-    return Joined(calls, np.concatenate([call.data for call in calls]) if len(calls) > 1 else None)
+def _joined(calls: Sequence[Call], lengths: Sequence[int]) -> Joined:
+    data = np.concatenate([call.data for call in calls]) if len(calls) > 1 else None
+    return Joined(calls, data, lengths)
 
 
 def _is_table(data: object) -> bool:

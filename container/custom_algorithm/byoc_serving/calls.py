@@ -15,7 +15,8 @@ from byoc_serving.messages import error_body
 INFERENCE_ID = "x-amzn-sagemaker-inference-id"
 CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 
-_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_LONGEST_ID = 128
+_ID = re.compile(rf"[\w.:-]{{1,{_LONGEST_ID}}}", re.ASCII)
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -44,43 +45,72 @@ class Response(NamedTuple):
 
 
 @dataclass(slots=True)
-class Call:
-    """A request on its way to its response, and how long each stage took.
+class Stages:
+    """How far a prediction has come, of one call or of several together: seconds, of one clock.
 
     Attributes:
-        data: what predict_fn gets, once decoded.
-        accept: the media type settled for the answer.
-        together: how many requests were predicted at once with it, itself included.
-        is_first: of those.
-        model: the name by which it was called, where a container has several.
-        model_version: that answers it; None where there is none, or it has no name.
+        began_s: when the bodies began to be decoded.
+        predicted_s: 0 where nothing was predicted.
+        ended_s: when the last of the answers was encoded.
+        together: how many calls were predicted at once.
     """
 
-    request: Request
     began_s: float
-    data: Any = None
-    accept: str = JSON
-    together: int = 1
-    is_first: bool = True
-    model: str | None = None
-    model_version: str | None = None
-    context: Any = None
-    prediction: Any = None
-    response: Response | None = None
     decoded_s: float = 0.0
     predicting_s: float = 0.0
     predicted_s: float = 0.0
     ended_s: float = 0.0
+    together: int = 1
+
+
+@dataclass(slots=True)
+class Call:
+    """A request on its way to its response.
+
+    Attributes:
+        stages: which calls that are predicted together have in common.
+        is_first: of those.
+        model: the name by which it was called, where a container has several.
+        model_version: that answers it; None where there is none, or it has no name.
+        data: what predict_fn gets, once decoded.
+        accept: the media type settled for the answer.
+    """
+
+    request: Request
+    stages: Stages
+    is_first: bool = True
+    model: str | None = None
+    model_version: str | None = None
+    data: Any = None
+    accept: str = JSON
+    context: Any = None
+    response: Response | None = None
+
+    @property
+    def answer(self) -> Response:
+        """The response, which is there by now."""
+        if self.response is None:
+            raise RuntimeError("a call ended without a response")
+        return self.response
+
+    @property
+    def arrived_s(self) -> float:
+        """When it was received: by the clock of its stages."""
+        return self.request.received_s or self.stages.began_s
 
 
 def answered_at_once(request: Request, response: Response, now_s: float, model: str | None = None) -> Call:
     """Return the call of a request that is answered without asking a model."""
-    return Call(request, now_s, model=model, response=response, ended_s=now_s)
+    return Call(request, Stages(now_s, ended_s=now_s), model=model, response=response)
 
 
 def request_id_of(given: str | None) -> str:
     """Return the id that a request came with, or a new one where it has none that can be shown."""
-    return given if given and _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    if given and (
+        (given.isalnum() and given.isascii() and len(given) <= _LONGEST_ID) or _ID.fullmatch(given)
+    ):
+        return given
+    return uuid.uuid4().hex
 
 
 def error_response(

@@ -4,9 +4,10 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from byoc_serving.algorithm import Context, is_meant_for_the_process
 from byoc_serving.answers import answer_of, headers_of
@@ -15,9 +16,11 @@ from byoc_serving.call_log import log_call
 from byoc_serving.calls import (
     CUSTOM_ATTRIBUTES,
     INFERENCE_ID,
+    NO_HEADERS,
     Call,
     Request,
     Response,
+    Stages,
     error_response,
     not_ready,
     refusal,
@@ -143,34 +146,41 @@ class Invocations:
         with meter.lock:
             meter.in_flight += 1
         try:
-            [(response, call)] = self.answers([request])
+            [call] = self.answers([request])
         finally:
             with meter.lock:
                 meter.in_flight -= 1
         with meter.lock:
             meter.note(call)
         self.note(call)
-        return response
+        return call.answer
 
-    def answers(self, requests: Sequence[Request]) -> list[tuple[Response, Call]]:
+    def answers(self, requests: Sequence[Request]) -> list[Call]:
         """Answer requests, those together that can be predicted together; as `respond` in all else.
 
-        The caller is to send the responses, and then to pass each call to `meter.note` and `note`.
+        The caller is to send the answer of each call, and then to pass the call to `meter.note` and `note`.
         """
-        calls = [Call(request, time.perf_counter(), model=self._name) for request in requests]
+        stages = Stages(time.perf_counter())
+        calls = [Call(request, stages, model=self._name) for request in requests]
         loaded = self._loaded(calls)
         if loaded:
-            mend_until_s = time.perf_counter() + self._mending_s
             for call in calls:
                 call.model_version = loaded.version
-                self._try(call, self._decode, loaded)
+                try:
+                    self._decode(call, loaded)
+                except BaseException as error:  # noqa: BLE001
+                    call.response = _told(call, error)
+            stages.decoded_s = time.perf_counter()
             for group in joined(calls, loaded.batch_rows):
-                self._predict(group, loaded)
+                self._predict(group, loaded, stages)
             if self._placeholder:
-                mend = functools.partial(self._mend, placeholder=self._placeholder, until_s=mend_until_s)
                 for call in calls:
-                    self._try(call, mend, loaded)
-        return [(self._ended(call), call) for call in calls]
+                    try:
+                        self._mend(call, loaded, self._placeholder)
+                    except BaseException as error:  # noqa: BLE001
+                        call.response = _told(call, error)
+        stages.ended_s = time.perf_counter()
+        return calls
 
     def _loaded(self, calls: Sequence[Call]) -> LoadedModel | None:
         try:
@@ -184,27 +194,17 @@ class Invocations:
             call.response = not_ready(str(reason), self.loading.state)
         return None
 
-    def _try(self, call: Call, act: Callable[[Call, LoadedModel], None], loaded: LoadedModel) -> None:
-        """Do one thing for a call; should it fail, that is its response."""
-        try:
-            act(call, loaded)
-        except RequestError as error:  # the user's code may raise its own, with details that cannot be sent
-            try:
-                call.response = refusal(error)
-            except BaseException as unsendable:  # noqa: BLE001 - the user's code may raise anything
-                call.response = _failed(call, unsendable)
-        except BaseException as error:  # noqa: BLE001
-            call.response = _failed(call, error)
-
     def _decode(self, call: Call, loaded: LoadedModel) -> None:
         """Settle the types and make the data (RequestError: the caller did something wrong)."""
         request, algorithm = call.request, loaded.algorithm
         body = expanded(request.body, request.headers.get("content-encoding"), self._most_bytes)
         content_type = _media_type(request.content_type or JSON)
-        choose = _preferred if algorithm.output_fn or algorithm.transform_fn else _negotiated
-        call.accept = choose(request.accept, _ENCODED, self._default_accept)
-        if algorithm.wants_context or algorithm.output_fn or algorithm.transform_fn:
+        if algorithm.needs_context:
+            choose = _preferred if algorithm.output_fn or algorithm.transform_fn else _negotiated
+            call.accept = choose(request.accept, _ENCODED, self._default_accept)
             call.context = _context(loaded, request, self.meter.own)
+        else:
+            call.accept = _negotiated(request.accept, _ENCODED, self._default_accept)
         if algorithm.transform_fn:
             call.data = _user_body(body, content_type), content_type.name
         elif algorithm.input_fn:
@@ -216,17 +216,21 @@ class Invocations:
             if not loaded.allow_nan:
                 refuse_missing(data)
             call.data = without_names(loaded.check(data, request.request_id) if loaded.check else data)
-        call.decoded_s = time.perf_counter()
 
-    def _predict(self, group: Joined, loaded: LoadedModel) -> None:
+    def _predict(self, group: Joined, loaded: LoadedModel, decoded: Stages) -> None:
         """Predict calls whose data were joined, and encode their answers; one by one where that fails."""
-        if len(group.calls) > 1 and self._predict_together(group, loaded):
+        if len(group.calls) > 1 and self._predict_together(group, loaded, decoded):
             return
         for call in group.calls:
-            self._try(call, self._predict_alone, loaded)
+            call.stages = stages = Stages(decoded.began_s, decoded.decoded_s)
+            try:
+                self._predict_alone(call, loaded)
+            except BaseException as error:  # noqa: BLE001
+                call.response = _told(call, error)
+            stages.ended_s = time.perf_counter()
 
-    def _predict_together(self, group: Joined, loaded: LoadedModel) -> bool:
-        began_s = time.perf_counter()
+    def _predict_together(self, group: Joined, loaded: LoadedModel, decoded: Stages) -> bool:
+        stages = Stages(decoded.began_s, decoded.decoded_s, time.perf_counter(), together=len(group.calls))
         try:
             prediction = loaded.predict(group.data, None)
             parts = group.parts(prediction)
@@ -234,39 +238,53 @@ class Invocations:
             if is_meant_for_the_process(error):
                 raise
             return False  # whose row it was shows when each is tried by itself
-        ended_s = time.perf_counter()
+        stages.predicted_s = time.perf_counter()
         for call, part in zip(group.calls, parts, strict=True):
-            call.together, call.is_first = len(group.calls), call is group.calls[0]
-            call.prediction, call.predicting_s, call.predicted_s = part, began_s, ended_s
-            self._try(call, self._encode, loaded)
+            call.stages, call.is_first = stages, False
+            try:
+                self._encode(call, part, loaded)
+            except BaseException as error:  # noqa: BLE001
+                call.response = _told(call, error)
+        group.calls[0].is_first = True
+        stages.ended_s = time.perf_counter()
         return True
 
     def _predict_alone(self, call: Call, loaded: LoadedModel) -> None:
-        algorithm = loaded.algorithm
-        call.predicting_s = time.perf_counter()
+        algorithm, stages = loaded.algorithm, call.stages
+        stages.predicting_s = time.perf_counter()
         if algorithm.transform_fn:
             body, content_type = call.data
             result = algorithm.transform_fn(loaded.model, body, content_type, call.accept, call.context)
-            call.predicted_s = time.perf_counter()
+            stages.predicted_s = time.perf_counter()
             call.response = answer_of(result, call.accept, call.context)
             return
-        call.prediction = loaded.predict(call.data, call.context)
-        call.predicted_s = time.perf_counter()
-        self._encode(call, loaded)
+        prediction = loaded.predict(call.data, call.context)
+        stages.predicted_s = time.perf_counter()
+        self._encode(call, prediction, loaded)
 
-    def _mend(self, call: Call, loaded: LoadedModel, placeholder: str, until_s: float) -> None:
+    def _encode(self, call: Call, prediction: Any, loaded: LoadedModel) -> None:  # noqa: ANN401
+        algorithm = loaded.algorithm
+        if algorithm.output_fn:
+            result = algorithm.output_fn(prediction, call.accept, call.context)
+            call.response = answer_of(result, call.accept, call.context)
+            return
+        headers = headers_of(call.context) if call.context else NO_HEADERS
+        call.response = Response(200, encode(prediction, call.accept), call.accept, headers)
+
+    def _mend(self, call: Call, loaded: LoadedModel, placeholder: str) -> None:
         """Answer a failed call of several records by record, where its types have any and time is left."""
         if call.response is None or call.response.status not in _OF_A_RECORD:
             return
         request = call.request
         headers = {k: v for k, v in request.headers.items() if k != "content-encoding"}
+        until_s = call.stages.began_s + self._mending_s
 
         def answer(lines: bytes, lines_type: MediaType) -> Response:
             part = Request(lines, str(lines_type), call.accept, headers, request.request_id)
-            one = Call(part, time.perf_counter())
+            one = Call(part, Stages(time.perf_counter()))
             self._decode(one, loaded)
             self._predict_alone(one, loaded)
-            return self._ended(one)
+            return one.answer
 
         try:
             body = expanded(request.body, request.headers.get("content-encoding"), self._most_bytes)
@@ -277,26 +295,22 @@ class Invocations:
             call.response = by_record(
                 records, call.accept, placeholder, answer, lambda: time.perf_counter() >= until_s
             )
+            call.stages = replace(call.stages, ended_s=time.perf_counter())
         except (RequestError, NotByRecordError) as error:
             log.warning(f"no placeholder: {error}", extra={"request_id": request.request_id})
             return
         if records.bad:  # none where the whole failed, and each of its parts did not
             log.warning(complaint(records), extra={"request_id": request.request_id})
 
-    def _encode(self, call: Call, loaded: LoadedModel) -> None:
-        algorithm = loaded.algorithm
-        if algorithm.output_fn:
-            result = algorithm.output_fn(call.prediction, call.accept, call.context)
-            call.response = answer_of(result, call.accept, call.context)
-            return
-        body = encode(call.prediction, call.accept)
-        call.response = Response(HTTPStatus.OK, body, call.accept, headers_of(call.context))
 
-    def _ended(self, call: Call) -> Response:
-        call.ended_s = time.perf_counter()
-        if call.response is None:
-            raise RuntimeError("a call ended without a response")
-        return call.response
+def _told(call: Call, error: BaseException) -> Response:
+    """Return the answer to a call in which something was raised."""
+    if not isinstance(error, RequestError):
+        return _failed(call, error)
+    try:  # the user's code may raise its own, with details that cannot be sent
+        return refusal(error)
+    except BaseException as unsendable:  # noqa: BLE001 - the user's code may raise anything
+        return _failed(call, unsendable)
 
 
 def _failed(call: Call, error: BaseException) -> Response:

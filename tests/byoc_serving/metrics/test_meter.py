@@ -6,7 +6,7 @@ import signal
 import numpy as np
 import pytest
 
-from byoc_serving.calls import Call, Request, Response
+from byoc_serving.calls import Call, Request, Response, Stages
 from byoc_serving.metrics.families import Standing, families
 from byoc_serving.metrics.meter import Meter
 from byoc_serving.metrics.page import page
@@ -16,10 +16,14 @@ from scrape import scraped
 IDLE = Standing(ready=0, in_flight=0, waiting=0, memory={})
 
 
-def call(status=200, body=b"123", **changes):
+def call(status=200, body=b"123", is_first=True, **changes):
     times = {"began_s": 1.0, "decoded_s": 1.25, "predicting_s": 1.5, "predicted_s": 1.75, "ended_s": 2.0}
-    given = times | {"data": np.ones((4, 2)), "response": Response(status, body, "text/csv")} | changes
-    return Call(Request(b"12345", "text/csv", None, {}, "id-1", 0.5), **given)
+    request, response = (
+        Request(b"12345", "text/csv", None, {}, "id-1", 0.5),
+        Response(status, body, "text/csv"),
+    )
+    stages = Stages(**(times | changes))
+    return Call(request, stages, is_first=is_first, data=np.ones((4, 2)), response=response)
 
 
 def told(*tables, standing=IDLE):

@@ -324,16 +324,20 @@ def _head_bytes(response: Response, length: int | None, closes: bool) -> bytes:
 
     Without a length it comes in chunks.
     """
-    status = int(response.status)
-    begin = _BEGINNINGS.get((status, response.content_type))
-    if begin is None:
-        phrase = _PHRASES.get(status, "Unknown")
-        begin = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: {response.content_type}\r\n".encode("latin-1")
-        if len(_BEGINNINGS) < _MOST_BEGINNINGS:
-            _BEGINNINGS[status, response.content_type] = begin
-    more = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items()).encode("latin-1")
+    begin = _BEGINNINGS.get((response.status, response.content_type)) or _beginning(response)
+    if response.headers:
+        begin += "".join(f"{k}: {v}\r\n" for k, v in response.headers.items()).encode("latin-1")
     framing = b"Transfer-Encoding: chunked\r\n" if length is None else b"Content-Length: %d\r\n" % length
-    return begin + more + framing + (b"Connection: close\r\n\r\n" if closes else b"\r\n")
+    return begin + framing + (b"Connection: close\r\n\r\n" if closes else b"\r\n")
+
+
+def _beginning(response: Response) -> bytes:
+    status = int(response.status)
+    phrase = _PHRASES.get(status, "Unknown")
+    begin = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: {response.content_type}\r\n".encode("latin-1")
+    if len(_BEGINNINGS) < _MOST_BEGINNINGS:
+        _BEGINNINGS[status, response.content_type] = begin
+    return begin
 
 
 _BEGINNINGS: dict[tuple[int, str], bytes] = {}

@@ -102,8 +102,8 @@ def head_of(data: bytes) -> Head | None:
         return None
     except ValueError as error:  # what all of the parser's errors are
         raise BadHeadError(_status(error), f"{error}.") from None
-    if data.find(b"\n ", 0, parsed.consumed) >= 0 or data.find(b"\n\t", 0, parsed.consumed) >= 0:
-        # RFC 9112, 5.2: a proxy may read such a line as a part of the one before, the parser does not.
+    if parsed.get_header(b"") is not None:
+        # RFC 9112, 5.2: a proxy may read such a line as part of the one before; the parser gives it no name.
         raise BadHeadError(400, "A header goes on in a second line.")
     version = parsed.minor_version
     closes = parsed.connection_close == 1 or (version == 0 and parsed.connection_close != 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from time import monotonic, perf_counter
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from byoc_serving.calls import (
     INFERENCE_ID,
@@ -69,7 +69,8 @@ class Slot(Protocol):
         """Note that it has ended."""
 
 
-class Waiting(NamedTuple):
+@dataclass(slots=True, eq=False)
+class Waiting:
     """A request that waits for its turn.
 
     Attributes:
@@ -82,7 +83,7 @@ class Waiting(NamedTuple):
     head: Head
     request: Request
     place: int
-    is_invocation: bool
+    is_invocation: bool = False
     model: str | None = None
     held: Held | None = None
     refusal: Response | None = None
@@ -168,28 +169,26 @@ class Turns:
     def _received(self, connection: Connection, head: Head, body: bytes) -> None:
         if self._is_last_round:
             head.closes = True
+        door, text = self._door, head.text
         request = Request(
             body,
-            head.text(b"content-type"),
-            head.text(b"accept"),
+            text(b"content-type"),
+            text(b"accept"),
             head.headers,
-            request_id_of(head.text(b"x-request-id")),
+            request_id_of(text(b"x-request-id")),
             perf_counter(),
         )
-        door = self._door
         if len(self._waiting) + self._at_side >= door.most_waiting:
             self._send_away(connection, head, request)
             return
-        place = door.slot.begin(request.request_id, head.text(_INFERENCE_ID))
-        if head.method != b"POST":
-            one = Waiting(connection, head, request, place, is_invocation=False)
-        elif door.models:
-            model = called_model(head.target)
-            is_invocation = model is not None and bool(door.invocations)
-            one = Waiting(connection, head, request, place, is_invocation, model)
-        else:
-            is_invocation = _is_invocations(head.target) and bool(door.invocations)
-            one = Waiting(connection, head, request, place, is_invocation)
+        place = door.slot.begin(request.request_id, text(_INFERENCE_ID))
+        one = Waiting(connection, head, request, place)
+        if head.method == b"POST":
+            if door.models:
+                one.model = called_model(head.target)
+                one.is_invocation = one.model is not None and door.invocations is not None
+            else:
+                one.is_invocation = door.invocations is not None and _is_invocations(head.target)
         self._waiting.append(one)
         if not self._is_due:
             self._be_due(one)
@@ -248,7 +247,7 @@ class Turns:
         if held is None:
             self._await_model(models, (one.model, models.registry.stamp(one.model)), one)
             return
-        one = one._replace(held=held)
+        one.held = held
         if one.is_invocation:
             self._invoke(held.invocations, one)
         else:
@@ -291,12 +290,16 @@ class Turns:
         calls = self._coming.pop(model)
         for _ in calls[1:]:
             held.keep()
-        self._step_back([one._replace(held=held) for one in calls])
+        for one in calls:
+            one.held = held
+        self._step_back(calls)
 
     def _refuse_waiting(self, model: _Model, response: Response) -> None:
         calls = self._coming.pop(model)
         if not self._door.invocations:  # the application may have more to say, such as that nobody may ask
-            self._step_back([one._replace(refusal=response) for one in calls])
+            for one in calls:
+                one.refusal = response
+            self._step_back(calls)
             return
         for one in calls:
             call = answered_at_once(one.request, response, perf_counter(), one.model)
@@ -324,14 +327,18 @@ class Turns:
         most = invocations.together
         waiting = self._waiting
         while len(taken) < most and waiting and _may_join(first, waiting[0]):
-            taken.append(_held_as(first, waiting.popleft()))
+            one = waiting.popleft()
+            if first.held and not one.held:
+                first.held.keep()
+                one.held = first.held
+            taken.append(one)
         if len(taken) > 1:
             self._door.slot.work_on(len(taken))
-        answers = _answers(invocations, taken)
-        for one, (response, _) in zip(taken, answers, strict=True):
-            self._answer(one, response)
+        calls = _answered(invocations, taken)
+        for one, call in zip(taken, calls, strict=True):
+            self._answer(one, call.answer)
         count, note = self._door.meter.note, self._door.note
-        for _, call in answers:
+        for call in calls:
             count(call)
             note(call)
 
@@ -361,31 +368,22 @@ def _is_invocations(target: bytes) -> bool:
     return target == _INVOCATIONS or target.startswith(_INVOCATIONS + b"?")
 
 
-def _answers(invocations: Invocations, taken: Sequence[Waiting]) -> list[tuple[Response, Call]]:
-    """Return an answer to each call; where a fault of ours keeps them from one, all are told so."""
+def _answered(invocations: Invocations, taken: Sequence[Waiting]) -> list[Call]:
+    """Return each call with its answer; where a fault of ours keeps them from one, all are told so."""
     try:
         return invocations.answers([one.request for one in taken])
     except Exception:  # else nobody would answer, and their places would stay taken
-        answers = []
+        calls = []
         for one in taken:
             log.exception("a call has no answer", extra={"request_id": one.request.request_id})
-            response = _failed(one)
-            answers.append((response, answered_at_once(one.request, response, perf_counter(), one.model)))
-        return answers
+            calls.append(answered_at_once(one.request, _failed(one), perf_counter(), one.model))
+        return calls
 
 
 def _may_join(first: Waiting, one: Waiting) -> bool:
     if not one.is_invocation or one.model != first.model:
         return False
     return not (first.held and one.held) or one.held.invocations is first.held.invocations
-
-
-def _held_as(first: Waiting, one: Waiting) -> Waiting:
-    """Return a call that joins another, with the same model held for it."""
-    if one.held or not first.held:
-        return one
-    first.held.keep()
-    return one._replace(held=first.held)
 
 
 def _failed(one: Waiting) -> Response:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from byoc_serving.formats.arrays import MOST_DIMENSIONS
 
 _WRAPPERS = ("instances", "inputs")
+_CONTAINERS = (simdjson.Array, simdjson.Object)
 
 # What a parser has needed for a body it keeps for the next one: larger ones get a parser of their own.
 _MOST_BYTES_KEPT = 8 << 20
@@ -55,7 +56,7 @@ def json_value(text: bytes) -> Any:  # noqa: ANN401 - a JSON value has every typ
     """
     try:
         document = _parser(text).parse(text)
-        if not isinstance(document, simdjson.Array | simdjson.Object):
+        if not isinstance(document, _CONTAINERS):
             return document
         numbers = _numbers(document, text)
         if numbers is None:
@@ -200,8 +201,8 @@ def _blanked(numbers: NDArray[np.float64] | None, blanks: int) -> NDArray[np.flo
 def _numbers(document: object, text: bytes) -> NDArray[np.float64] | None:
     """Return a parsed document as an array where it is a list, or such lists, of numbers only."""
     if isinstance(document, simdjson.Object) and len(document) == 1:
-        key = next(iter(document))
-        document = document[key] if key in _WRAPPERS else None
+        first, second = _WRAPPERS
+        document = document.get(first, None) or document.get(second, None)
     if not isinstance(document, simdjson.Array) or not len(document):
         return None
     try:

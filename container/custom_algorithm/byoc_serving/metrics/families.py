@@ -88,14 +88,18 @@ _COUNTERS = (
 
 _STAGES = (
     ("byoc_request_seconds", places.TOTAL, "A request from its arrival to its answer."),
-    ("byoc_decode_seconds", places.DECODE, "Making data of the body."),
+    ("byoc_decode_seconds", places.DECODE, "Making data of the bodies, of all requests taken together."),
     (
         "byoc_wait_seconds",
         places.WAIT,
         "Waiting for the worker and for the requests predicted together with it.",
     ),
     ("byoc_predict_seconds", places.PREDICT, "The prediction, of all requests predicted together."),
-    ("byoc_encode_seconds", places.ENCODE, "Making the answer's body."),
+    (
+        "byoc_encode_seconds",
+        places.ENCODE,
+        "Making the bodies of the answers, of all requests predicted together.",
+    ),
 )
 
 

@@ -3,7 +3,7 @@
 import threading
 from bisect import bisect_left
 
-from byoc_serving.calls import Call
+from byoc_serving.calls import Call, Stages
 from byoc_serving.metrics.own import OwnMetrics
 from byoc_serving.metrics.table import (
     BYTES_IN,
@@ -43,40 +43,39 @@ class Meter:
 
     def note(self, call: Call) -> None:
         """Count a call that has ended."""
-        numbers, request, response = self._numbers, call.request, call.response
-        if response is None:
-            return
+        numbers, stages, response = self._numbers, call.stages, call.answer
         status_class = response.status // 100
         numbers[status_class if 0 <= status_class < STATUS_CLASSES else SERVER_ERRORS] += 1.0
-        numbers[BYTES_IN] += len(request.body)
+        numbers[BYTES_IN] += len(call.request.body)
         if type(response.body) is bytes:
             numbers[BYTES_OUT] += len(response.body)
-        began_s, ended_s, predicted_s = call.began_s, call.ended_s, call.predicted_s
-        arrived_s = request.received_s or began_s
-        seconds = ended_s - arrived_s
+        arrived_s = call.arrived_s
+        seconds = stages.ended_s - arrived_s
         numbers[TOTAL] += seconds
         numbers[TOTAL + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += 1.0
-        if not predicted_s:
+        if not stages.predicted_s:
             return
-        decoded_s, predicting_s = call.decoded_s, call.predicting_s
-        seconds = decoded_s - began_s
-        numbers[DECODE] += seconds
-        numbers[DECODE + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += 1.0
-        seconds = began_s - arrived_s + predicting_s - decoded_s
+        seconds = stages.began_s - arrived_s + stages.predicting_s - stages.decoded_s
         numbers[WAIT] += seconds
         numbers[WAIT + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += 1.0
-        seconds = predicted_s - predicting_s
-        numbers[PREDICT] += seconds
-        numbers[PREDICT + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += 1.0
-        seconds = ended_s - predicted_s
-        numbers[ENCODE] += seconds
-        numbers[ENCODE + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += 1.0
         shape = getattr(call.data, "shape", None)
         if shape:
             numbers[ROWS] += shape[0]
         if call.is_first:
-            numbers[TOGETHER] += call.together
-            numbers[TOGETHER + 1 + bisect_left(TOGETHER_BOUNDS, call.together)] += 1.0
+            self._note_stages(stages)
+
+    def _note_stages(self, stages: Stages) -> None:
+        """Count what all calls that were predicted together have in common, for each of them."""
+        numbers, many = self._numbers, float(stages.together)
+        for place, seconds in (
+            (DECODE, stages.decoded_s - stages.began_s),
+            (PREDICT, stages.predicted_s - stages.predicting_s),
+            (ENCODE, stages.ended_s - stages.predicted_s),
+        ):
+            numbers[place] += seconds * many
+            numbers[place + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += many
+        numbers[TOGETHER] += many
+        numbers[TOGETHER + 1 + bisect_left(TOGETHER_BOUNDS, many)] += 1.0
 
     def refuse(self, call: Call) -> None:
         """Count a call that was refused because too many wait."""
