@@ -89,7 +89,7 @@ class CallLog:
 def _fields(call: Call) -> bytes:
     """Return what is told of a call alone, as members of a JSON object; others are to follow."""
     request, stages, response = call.request, call.stages, call.answer
-    arrived_s, sent = call.arrived_s, response.body
+    arrived_s, sent = request.received_s or stages.began_s, response.body
     ms = (stages.ended_s - arrived_s) * 1000
     status = int(response.status)
     said = _ANSWERED % (

@@ -93,11 +93,6 @@ class Call:
             raise RuntimeError("a call ended without a response")
         return self.response
 
-    @property
-    def arrived_s(self) -> float:
-        """When it was received: by the clock of its stages."""
-        return self.request.received_s or self.stages.began_s
-
 
 def answered_at_once(request: Request, response: Response, now_s: float, model: str | None = None) -> Call:
     """Return the call of a request that is answered without asking a model."""

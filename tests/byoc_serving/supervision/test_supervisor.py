@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from scrape import scraped
 from serving import APPS, PROGRAM, program_with, serve
 
 needs_nginx = pytest.mark.nginx
+ID_OF_NGINX = re.compile(r"[0-9a-f]{32}c[0-9]+r[0-9]+")
 COUNTED_OF_A_TIMEOUT = (
     ("byoc_requests_lost_total", None),
     ("byoc_worker_restarts_total", None),
@@ -341,7 +343,24 @@ def test_what_cannot_finish_in_25_s_is_given_up_by_its_id_and_serve_ends_with_0(
         caller.join()
         given_up = [line for line in running.lines() if line["message"].startswith("given up")]
         assert [line["inference_id"] for line in given_up] == ["order-66"]
-        assert all(len(line["request_id"]) == 32 for line in given_up)
+        assert all(ID_OF_NGINX.fullmatch(line["request_id"]) for line in given_up)
+
+
+@needs_nginx
+def test_no_two_requests_have_one_id_on_one_connection_on_several_or_of_another_start(obeys, tmp_path):
+    ids = []
+    for _ in range(2):
+        with serve(obeys, tmp_path) as running:
+            running.wait_until_ready()
+            for _ in range(2):
+                connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+                with contextlib.closing(connection):
+                    for _ in range(3):
+                        connection.request("POST", "/invocations", "{}", {"Content-Type": "application/json"})
+                        connection.getresponse().read()
+        ids += [line["request_id"] for line in running.lines() if line.get("logger") == "invocation"]
+    assert len(set(ids)) == len(ids) == 12
+    assert all(ID_OF_NGINX.fullmatch(one) for one in ids)
 
 
 @needs_nginx

@@ -70,6 +70,6 @@ def environ_of(head: Head, body: bytes, address: tuple[str, int], multithread: b
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
-    for name, value in head.headers.items():
+    for name, value in head.items():
         environ[_NOT_HTTP.get(name) or f"HTTP_{name.upper().replace('-', '_')}"] = value
     return environ

@@ -1,7 +1,6 @@
 """The head of an HTTP/1.1 request, parsed by gunicorn's C parser."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from gunicorn_h1c import (
     HttpRequest,
@@ -25,14 +24,35 @@ class BadHeadError(Exception):
         self.status = status
 
 
-class Headers(Mapping[str, str]):
-    """The headers of a request by their names in lower case, read when one is first asked for."""
+class Head(Mapping[str, str]):
+    """What a request says before its body; its headers by their names in lower case.
 
-    __slots__ = ("_named", "_parsed")
+    Args:
+        parsed: by gunicorn's parser. Headers are read from it when they are asked for.
 
-    def __init__(self, parsed: HttpRequest) -> None:
+    Attributes:
+        length: of the body in bytes; None where it comes in chunks.
+        size: of the head itself in bytes, up to and with the empty line.
+        closes: whether the connection is to be closed after the answer.
+    """
+
+    __slots__ = ("_named", "_parsed", "closes", "is_1_0", "length", "method", "size", "target")
+
+    def __init__(self, parsed: HttpRequest, length: int | None) -> None:
         self._parsed = parsed
         self._named: dict[str, str] | None = None
+        self.method: bytes = parsed.method
+        self.target: bytes = parsed.path
+        self.length = length
+        self.size: int = parsed.consumed
+        self.is_1_0 = is_1_0 = parsed.minor_version == 0
+        closes = parsed.connection_close
+        self.closes = closes == 1 or (is_1_0 and closes != 0)
+
+    def text(self, name: bytes) -> str | None:
+        """Return a header, if it was sent once or more: the first."""
+        value = self._parsed.get_header(name)
+        return None if value is None else value.decode("latin-1")
 
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
         """Return one header without reading all."""
@@ -58,31 +78,6 @@ class Headers(Mapping[str, str]):
         return self._named
 
 
-@dataclass(slots=True)
-class Head:
-    """What a request says before its body.
-
-    Attributes:
-        length: of the body in bytes; None where it comes in chunks.
-        size: of the head itself in bytes, up to and with the empty line.
-        closes: whether the connection is to be closed after the answer.
-    """
-
-    method: bytes
-    target: bytes
-    headers: Headers
-    length: int | None
-    size: int
-    closes: bool
-    is_1_0: bool
-    parsed: HttpRequest
-
-    def text(self, name: bytes) -> str | None:
-        """Return a header, if it was sent once or more."""
-        value = self.parsed.get_header(name)
-        return None if value is None else value.decode("latin-1")
-
-
 def head_of(data: bytes) -> Head | None:
     """Return the head that data begin with, or None where the rest of it is still to come.
 
@@ -105,18 +100,7 @@ def head_of(data: bytes) -> Head | None:
     if parsed.get_header(b"") is not None:
         # RFC 9112, 5.2: a proxy may read such a line as part of the one before; the parser gives it no name.
         raise BadHeadError(400, "A header goes on in a second line.")
-    version = parsed.minor_version
-    closes = parsed.connection_close == 1 or (version == 0 and parsed.connection_close != 0)
-    return Head(
-        parsed.method,
-        parsed.path,
-        Headers(parsed),
-        _length(parsed),
-        parsed.consumed,
-        closes,
-        version == 0,
-        parsed,
-    )
+    return Head(parsed, _length(parsed))
 
 
 def _length(parsed: HttpRequest) -> int | None:

@@ -174,7 +174,7 @@ class Turns:
             body,
             text(b"content-type"),
             text(b"accept"),
-            head.headers,
+            head,
             request_id_of(text(b"x-request-id")),
             perf_counter(),
         )

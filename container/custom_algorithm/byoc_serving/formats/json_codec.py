@@ -22,7 +22,11 @@ def decode_json(body: bytes, content_type: MediaType, n_features: int | None) ->
     Raises:
         BadRequestError: it is not JSON, nested too deeply, or a table with a fault.
     """
-    value = _value(body, content_type.parameters.get("charset"))
+    charset = content_type.parameters.get("charset")
+    try:
+        value = json_value(body) if is_utf8(charset) else _parsed(text_of(body, charset))
+    except UnreadableError:
+        value = _parsed(text_of(body, charset))
     if isinstance(value, np.ndarray):
         check_width(value.shape[-1], n_features)
         return value
@@ -61,16 +65,6 @@ def encode_json_lines(prediction: Any) -> bytes:  # noqa: ANN401 - predictions h
     value = plain(prediction)
     items: Sequence[object] = value if isinstance(value, list) else [value]
     return b"".join(json_text(item) + b"\n" for item in items)
-
-
-def _value(body: bytes, charset: str | None) -> object:
-    """Return the array or value of `simd.json_value`, or of json.loads where that does not take the body."""
-    if is_utf8(charset):
-        try:
-            return json_value(body)
-        except UnreadableError:
-            pass
-    return _parsed(text_of(body, charset))
 
 
 def _parsed(text: str, line: int | None = None) -> object:

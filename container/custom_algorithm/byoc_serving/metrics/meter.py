@@ -43,13 +43,15 @@ class Meter:
 
     def note(self, call: Call) -> None:
         """Count a call that has ended."""
-        numbers, stages, response = self._numbers, call.stages, call.answer
+        numbers, stages, request, response = self._numbers, call.stages, call.request, call.response
+        if response is None:
+            return
         status_class = response.status // 100
         numbers[status_class if 0 <= status_class < STATUS_CLASSES else SERVER_ERRORS] += 1.0
-        numbers[BYTES_IN] += len(call.request.body)
+        numbers[BYTES_IN] += len(request.body)
         if type(response.body) is bytes:
             numbers[BYTES_OUT] += len(response.body)
-        arrived_s = call.arrived_s
+        arrived_s = request.received_s or stages.began_s
         seconds = stages.ended_s - arrived_s
         numbers[TOTAL] += seconds
         numbers[TOTAL + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += 1.0

@@ -3,6 +3,7 @@
 import os
 import pwd
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,7 @@ def _words(settings: Settings, run_dir: Path, cores: float, workers: int) -> dic
             f"server unix:{socket} max_fails=1 fail_timeout=1s;" for socket in sockets
         ),
         "run_dir": str(run_dir),
+        "start_id": secrets.token_hex(16),
         "processes": str(max(1, int(cores) // 4)),
         "listen": f"{settings.host}:{settings.port}",
         "max_bytes": str(settings.max_payload_bytes),

@@ -102,8 +102,9 @@ class Slot:
             self._count_placeless(1)
             return -1
         place = self._free.pop()
-        ids = (request_id.encode()[:64], inference_id.encode()[:64] if inference_id else b"")
-        _REQUEST.pack_into(self._map, _STATE.size + place * _REQUEST.size, self._clock(), *ids)
+        inference = inference_id.encode() if inference_id else b""
+        at = _STATE.size + place * _REQUEST.size
+        _REQUEST.pack_into(self._map, at, self._clock(), request_id.encode(), inference)  # it cuts them off
         return place
 
     def end(self, place: int) -> None:
