@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from byoc_serving.algorithm import training_function
 from byoc_serving.errors import AlgorithmError, ServingError
 from byoc_serving.job import read_job
 from byoc_serving.logs import log_to_stdout
@@ -121,6 +120,8 @@ def _result(answer: bytes, status: int) -> Manifest:
 
 
 def _train(settings: Settings, model_dir: Path) -> Manifest:
+    from byoc_serving.algorithm import training_function  # with numpy and more, which a pull does not need
+
     job = read_job(settings)
     with _blamed("apps/main.py cannot be imported", AlgorithmError):
         function = training_function(settings)

@@ -5,7 +5,7 @@ import ipaddress
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from byoc_serving.errors import StorageError
@@ -134,8 +134,8 @@ def make_client(connections: int) -> "S3Client":
     buckets are no host names there; botocore does so by itself for an IP address. Digests are checked by
     us, so botocore does not compute checksums of its own on top.
     """
-    from boto3.session import Session
-    from botocore.config import Config
+    from botocore.config import Config  # without boto3, which is half as much again to import
+    from botocore.session import get_session
 
     config = Config(
         max_pool_connections=connections,
@@ -145,12 +145,13 @@ def make_client(connections: int) -> "S3Client":
         response_checksum_validation="when_required",
     )
     with explained("s3"):
-        session = Session()
-        client: S3Client = session.client("s3", config=config)
+        session = get_session()
+        client = cast("S3Client", session.create_client("s3", config=config))
         host = urlsplit(client.meta.endpoint_url).hostname or ""
         if host.endswith((".amazonaws.com", ".amazonaws.com.cn")) or _is_ip_address(host):
             return client
-        return session.client("s3", config=config.merge(Config(s3={"addressing_style": "path"})))
+        config = config.merge(Config(s3={"addressing_style": "path"}))
+        return cast("S3Client", session.create_client("s3", config=config))
 
 
 def _is_ip_address(host: str) -> bool:
