@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -344,6 +345,17 @@ def test_what_cannot_finish_in_25_s_is_given_up_by_its_id_and_serve_ends_with_0(
         given_up = [line for line in running.lines() if line["message"].startswith("given up")]
         assert [line["inference_id"] for line in given_up] == ["order-66"]
         assert all(ID_OF_NGINX.fullmatch(line["request_id"]) for line in given_up)
+
+
+@needs_nginx
+@pytest.mark.skipif(sys.platform != "linux", reason="a policy of Linux's")
+def test_nginx_and_workers_do_not_interrupt_each_other_and_who_answers_ping_may(obeys, tmp_path):
+    with serve(obeys, tmp_path) as running:
+        running.wait_until_ready()
+        supervisor = running.process.pid
+        assert os.sched_getscheduler(supervisor) == os.SCHED_OTHER
+        policies = {os.sched_getscheduler(pid) for pid in below(supervisor)}
+        assert policies == {os.SCHED_BATCH}
 
 
 @needs_nginx

@@ -57,7 +57,7 @@ def start(
         stdin=subprocess.DEVNULL,
         stderr=stderr,
         process_group=0,
-        preexec_fn=_die_with(os.getpid(), last_signal),  # noqa: PLW1509 - no thread runs here yet
+        preexec_fn=_preparation(os.getpid(), last_signal),  # noqa: PLW1509 - no thread runs here yet
     )
     return Child(name, process)
 
@@ -83,15 +83,22 @@ def exit_reason(child: Child) -> tuple[str, int]:
     return f"{child.name} ended with exit status {code}, unasked.", code or 1
 
 
-def _die_with(parent: int, number: signal.Signals) -> Callable[[], None] | None:
-    """Return what a child calls to be signalled when its parent ends, even by SIGKILL (Linux only)."""
+def _preparation(parent: int, number: signal.Signals) -> Callable[[], None] | None:
+    """Return what a child does before it becomes its program (Linux only).
+
+    It is signalled when its parent ends, even by SIGKILL. And it does not interrupt others when it wakes up,
+    nor does what it starts (SCHED_BATCH, sched(7); docs/adr/0014).
+    """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
+    policy = os.SCHED_BATCH, os.sched_param(0)
 
-    def ask() -> None:
+    def prepare() -> None:
         prctl(_PR_SET_PDEATHSIG, int(number))
         if os.getppid() != parent:  # it was killed in between
             os._exit(1)
+        with contextlib.suppress(OSError):  # a sandbox may forbid it, and it only saves time
+            os.sched_setscheduler(0, *policy)
 
-    return ask
+    return prepare
