@@ -184,8 +184,8 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     asked = _parser().parse_args(arguments)
     brief = asked.short or asked.only
     asked.sections = asked.sections or (["load"] if brief else list(ALL_SECTIONS))
-    asked.seconds = asked.seconds or (2 if asked.short else 4)
-    asked.repeats = asked.repeats or 3
+    asked.seconds = asked.seconds or 2
+    asked.repeats = asked.repeats or (3 if asked.short else 6)
     return asked
 
 

@@ -29,7 +29,7 @@ def conditions(results: Results) -> str:
     about = results.about
     return (
         f"{about['taken']}, {about['cores']} cores ({about['processor']}), Python {about['python']}, "
-        f"{about['repeats']} repeats of {about['seconds']} s each in turns, medians."
+        f"{about['repeats']} repeats of {about['seconds']} s each in turns; medians, of ratios too."
     )
 
 
@@ -58,8 +58,8 @@ def reached(one: Verdict) -> str:
         text = f"{show(one.ours)} against nothing"
     else:
         text = f"{show(one.ours)} against {show(one.other)}"
-        if not one.target.plus:
-            text = f"{_ratio(one.ours / one.other)}: {text}"
+        if one.ratio is not None:
+            text = f"{_ratio(one.ratio)}: {text}"
     return f"{text}; {one.failures} failed" if one.failures else text
 
 

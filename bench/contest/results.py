@@ -30,6 +30,17 @@ class Results:
         samples = self.samples.get(server, {}).get(measure)
         return statistics.median(samples) if samples else None
 
+    def ratio(self, one: tuple[str, str], other: tuple[str, str]) -> float | None:
+        """Return the median of the ratios of two measures, each of a server, in every turn.
+
+        A machine may be half as fast a minute later: what was measured in one turn is compared.
+        None where one of the two was not measured in every turn, or is 0.
+        """
+        ours, theirs = (self.samples.get(server, {}).get(measure, []) for server, measure in (one, other))
+        if not ours or len(ours) != len(theirs) or 0.0 in theirs:
+            return None
+        return statistics.median(mine / yours for mine, yours in zip(ours, theirs, strict=True))
+
     def failed(self, server: str, measure: str | None = None) -> int:
         """Return how many requests to a server failed: in one measure's load, or in all."""
         counts = self.failures.get(server, {})

@@ -44,6 +44,7 @@ class Verdict:
         ours: our figure.
         other: the figure that it is held against; None where it stands alone.
         bound: what ours should have been, at least or at most.
+        ratio: of the two, turn by turn; None where something is added to the other's.
         failures: of our requests, while it was measured.
     """
 
@@ -52,6 +53,7 @@ class Verdict:
     ours: float | None = None
     other: float | None = None
     bound: float | None = None
+    ratio: float | None = None
     failures: int = 0
 
 
@@ -176,7 +178,10 @@ def verdict(target: Target, results: Results) -> Verdict:
     other = results.median(*target.against) if target.against else None
     if ours is None or (target.against and other is None):
         return Verdict(target, NOT_MEASURED, ours, other)
-    bound = target.factor * (other or 0.0) + target.plus
+    bound, ratio = target.factor * (other or 0.0) + target.plus, None
     reached = ours >= bound if target.comparison == AT_LEAST else ours <= bound
+    if target.against and other and not target.plus:
+        ratio = results.ratio((OURS.name, target.measure), target.against) or ours / other
+        reached = ratio >= target.factor if target.comparison == AT_LEAST else ratio <= target.factor
     failures = results.failed(OURS.name, target.measure)
-    return Verdict(target, HOLDS if reached and not failures else SHORT, ours, other, bound, failures)
+    return Verdict(target, HOLDS if reached and not failures else SHORT, ours, other, bound, ratio, failures)

@@ -67,6 +67,17 @@ def test_medians_are_compared():
     assert (verdict(FASTER, made).ours, verdict(FASTER, made).other) == (3000.0, 1000.0)
 
 
+def test_what_was_measured_in_one_turn_is_held_against_each_other():
+    """A machine that is ten times as fast for a turn is so for both."""
+    made = results(
+        a=("ours", "row_16.per_s", 2400.0, 25000.0, 2600.0),
+        b=("fastapi-tuned", "row_16.per_s", 1000.0, 10000.0, 1200.0),
+    )
+    assert (verdict(FASTER, made).ratio, verdict(FASTER, made).outcome) == (2.4, HOLDS)
+    made.add("ours", "row_16.per_s", 2400.0)  # a turn that only one of them has had
+    assert verdict(FASTER, made).ratio == 2500.0 / 1200.0
+
+
 def test_fast_answers_do_not_make_up_for_failed_ones():
     made = results(b=("fastapi-tuned", "row_16.per_s", 1000.0))
     made.add("ours", "row_16.per_s", 9000.0, failures=1)
