@@ -43,8 +43,7 @@ class Verdict:
         outcome: HOLDS, SHORT or NOT_MEASURED.
         ours: our figure.
         other: the figure that it is held against; None where it stands alone.
-        bound: what ours should have been, at least or at most.
-        ratio: of the two, turn by turn; None where something is added to the other's.
+        ratio: of the two, turn by turn where they took turns; None where something is added to the other's.
         failures: of our requests, while it was measured.
     """
 
@@ -52,7 +51,6 @@ class Verdict:
     outcome: str
     ours: float | None = None
     other: float | None = None
-    bound: float | None = None
     ratio: float | None = None
     failures: int = 0
 
@@ -181,7 +179,9 @@ def verdict(target: Target, results: Results) -> Verdict:
     bound, ratio = target.factor * (other or 0.0) + target.plus, None
     reached = ours >= bound if target.comparison == AT_LEAST else ours <= bound
     if target.against and other and not target.plus:
-        ratio = results.ratio((OURS.name, target.measure), target.against) or ours / other
+        ratio = results.ratio((OURS.name, target.measure), target.against)
+        if ratio is None or target.against[0] == OURS.name:  # another load of ours was at another time
+            ratio = ours / other
         reached = ratio >= target.factor if target.comparison == AT_LEAST else ratio <= target.factor
     failures = results.failed(OURS.name, target.measure)
-    return Verdict(target, HOLDS if reached and not failures else SHORT, ours, other, bound, ratio, failures)
+    return Verdict(target, HOLDS if reached and not failures else SHORT, ours, other, ratio, failures)

@@ -60,7 +60,7 @@ def test_a_figure_may_stand_alone(ours, outcome):
     assert verdict(SMALL, results(a=("ours", "memory.mb", ours))).outcome == outcome
 
 
-def test_medians_are_compared():
+def test_medians_are_told():
     made = results(
         a=("ours", "row_16.per_s", 1.0, 3000.0, 9999.0), b=("fastapi-tuned", "row_16.per_s", 1000.0, 1.0, 1e9)
     )

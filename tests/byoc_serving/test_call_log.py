@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ HEADERS = {"x-amzn-sagemaker-custom-attributes": 'trace="é\\ud800"\n', "x-amzn-
 
 def predicted(**changes):
     request = Request(b"12345", "text/csv", None, HEADERS, "id-1", 0.5)
-    stages = Stages(1.0, decoded_s=1.25, predicting_s=1.5, predicted_s=1.75, ended_s=2.0, together=3)
+    stages = Stages(
+        1.0, decoded_s=1.25, predicting_s=1.5, predicted_s=1.75, encoded_s=2.0, ended_s=2.0, together=3
+    )
     response = Response(200, b"123", "text/csv")
     return Call(request, stages, **({"data": np.ones((4, 2)), "response": response} | changes))
 
@@ -87,3 +90,14 @@ def test_a_quiet_logger_costs_no_line(caplog):
     caplog.set_level(logging.WARNING, "invocation")
     log_call(refused())
     assert caplog.records == []
+
+
+def test_lines_of_one_prediction_share_its_stages_and_no_others(caplog):
+    one, other = predicted(model_version="v-1"), predicted(model_version="v-2")
+    other.stages.together, other.stages.encoded_s = 7, 1.875
+    calls = [one, replace(one, is_first=False), other, refused(), one]
+    told = [json.loads(line) for piece in written(*calls) for line in piece.splitlines()]
+    for line, call in zip(told, calls, strict=True):
+        through_logging = logged(call, caplog)
+        assert {**line, "time": None} == {**through_logging, "time": None}
+    assert [line.get("together") for line in told] == [3, 3, 7, None, 3]

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from byoc_serving.model_version import describe, read_manifest, upload, write_manifest
 from byoc_serving.training import LONGEST_FAILURE
 from image import OptMl, ended, program_with_main, run_train, start_train
+from serving import PROGRAM
 
 BEFORE = {"old.txt": b"what was there"}
 
@@ -510,3 +512,11 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(uploaded, s3, opt_ml):
     assert any(path.startswith(".byoc-staging-") for path in opt_ml.model_files())
     assert run_train(opt_ml).status == 0
     assert not any(path.startswith(".") for path in opt_ml.model_files())
+
+
+def test_a_pull_does_not_wait_for_libraries_that_it_does_not_need():
+    script = "import sys, byoc_serving.training; print({'numpy', 'boto3', 'flask'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROGRAM, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"

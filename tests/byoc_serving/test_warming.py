@@ -115,6 +115,7 @@ def test_a_bad_row_fails_its_own_request_only(tmp_path, caplog):
         calls = invocations.answers([request(body) for body in bodies])
     assert [call.answer.status for call in calls] == [200, 200, 500, 200, 400]
     assert [call.answer.body for call in calls[:2]] == [b"[1.0]", b"[3.0,5.0]"]
+    assert len({call.stages.ended_s for call in calls}) == 1  # none is sent before all are there
 
 
 def test_what_is_predicted_together_is_encoded_for_each_as_it_asked(tmp_path):

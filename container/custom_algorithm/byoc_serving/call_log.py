@@ -105,7 +105,7 @@ def _fields(call: Call) -> bytes:
     )
     if not stages.predicted_s:
         return said
-    wait_ms = (stages.began_s - arrived_s + stages.predicting_s - stages.decoded_s) * 1000
+    wait_ms = stages.waited_s(arrived_s) * 1000
     shape = getattr(call.data, "shape", None)
     return said + _ROWS % (b"%d" % shape[0] if shape else b"null", wait_ms)
 
@@ -121,7 +121,7 @@ def _common_fields(call: Call) -> bytes:
         stages.together,
         (stages.decoded_s - stages.began_s) * 1000,
         (stages.predicted_s - stages.predicting_s) * 1000,
-        (stages.ended_s - stages.predicted_s) * 1000,
+        (stages.encoded_s - stages.predicted_s) * 1000,
     )
 
 

@@ -49,9 +49,12 @@ class Stages:
     """How far a prediction has come, of one call or of several together: seconds, of one clock.
 
     Attributes:
-        began_s: when the bodies began to be decoded.
-        predicted_s: 0 where nothing was predicted.
-        ended_s: when the last of the answers was encoded.
+        began_s: when the bodies of all calls that were taken together began to be decoded.
+        decoded_s: when they were; those of other predictions among them.
+        predicting_s: when the prediction began.
+        predicted_s: when it ended; 0 where nothing was predicted.
+        encoded_s: when its answers were encoded.
+        ended_s: when the answers of all calls that were taken together were there, to be sent.
         together: how many calls were predicted at once.
     """
 
@@ -59,8 +62,14 @@ class Stages:
     decoded_s: float = 0.0
     predicting_s: float = 0.0
     predicted_s: float = 0.0
+    encoded_s: float = 0.0
     ended_s: float = 0.0
     together: int = 1
+
+    def waited_s(self, arrived_s: float) -> float:
+        """Return how long a call that was predicted, and arrived then, was in none of the stages."""
+        before_s = self.began_s - arrived_s + self.predicting_s - self.decoded_s
+        return before_s + self.ended_s - self.encoded_s
 
 
 @dataclass(slots=True)

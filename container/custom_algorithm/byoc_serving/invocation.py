@@ -4,7 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from byoc_serving.call_log import log_call
 from byoc_serving.calls import (
     CUSTOM_ATTRIBUTES,
     INFERENCE_ID,
-    NO_HEADERS,
     Call,
     Request,
     Response,
@@ -166,20 +165,23 @@ class Invocations:
         if loaded:
             for call in calls:
                 call.model_version = loaded.version
-                try:
+                try:  # not by _try: this is done for each of many calls
                     self._decode(call, loaded)
-                except BaseException as error:  # noqa: BLE001
+                except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
                     call.response = _told(call, error)
             stages.decoded_s = time.perf_counter()
             for group in joined(calls, loaded.batch_rows):
                 self._predict(group, loaded, stages)
             if self._placeholder:
+                until_s = stages.decoded_s + self._mending_s
+                mend = functools.partial(self._mend, placeholder=self._placeholder, until_s=until_s)
                 for call in calls:
-                    try:
-                        self._mend(call, loaded, self._placeholder)
-                    except BaseException as error:  # noqa: BLE001
-                        call.response = _told(call, error)
-        stages.ended_s = time.perf_counter()
+                    _try(call, mend, loaded)
+        now_s = time.perf_counter()
+        for call in calls:
+            call.stages.ended_s = now_s
+            if call.response is None:
+                raise RuntimeError("a call ended without a response")
         return calls
 
     def _loaded(self, calls: Sequence[Call]) -> LoadedModel | None:
@@ -222,12 +224,9 @@ class Invocations:
         if len(group.calls) > 1 and self._predict_together(group, loaded, decoded):
             return
         for call in group.calls:
-            call.stages = stages = Stages(decoded.began_s, decoded.decoded_s)
-            try:
-                self._predict_alone(call, loaded)
-            except BaseException as error:  # noqa: BLE001
-                call.response = _told(call, error)
-            stages.ended_s = time.perf_counter()
+            call.stages = Stages(decoded.began_s, decoded.decoded_s)
+            _try(call, self._predict_alone, loaded)
+            call.stages.encoded_s = time.perf_counter()
 
     def _predict_together(self, group: Joined, loaded: LoadedModel, decoded: Stages) -> bool:
         stages = Stages(decoded.began_s, decoded.decoded_s, time.perf_counter(), together=len(group.calls))
@@ -241,12 +240,12 @@ class Invocations:
         stages.predicted_s = time.perf_counter()
         for call, part in zip(group.calls, parts, strict=True):
             call.stages, call.is_first = stages, False
-            try:
+            try:  # as in answers
                 self._encode(call, part, loaded)
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
                 call.response = _told(call, error)
         group.calls[0].is_first = True
-        stages.ended_s = time.perf_counter()
+        stages.encoded_s = time.perf_counter()
         return True
 
     def _predict_alone(self, call: Call, loaded: LoadedModel) -> None:
@@ -262,22 +261,20 @@ class Invocations:
         stages.predicted_s = time.perf_counter()
         self._encode(call, prediction, loaded)
 
-    def _encode(self, call: Call, prediction: Any, loaded: LoadedModel) -> None:  # noqa: ANN401
+    def _encode(self, call: Call, prediction: Any, loaded: LoadedModel) -> None:  # noqa: ANN401 - of any type
         algorithm = loaded.algorithm
         if algorithm.output_fn:
             result = algorithm.output_fn(prediction, call.accept, call.context)
             call.response = answer_of(result, call.accept, call.context)
             return
-        headers = headers_of(call.context) if call.context else NO_HEADERS
-        call.response = Response(200, encode(prediction, call.accept), call.accept, headers)
+        call.response = Response(200, encode(prediction, call.accept), call.accept, headers_of(call.context))
 
-    def _mend(self, call: Call, loaded: LoadedModel, placeholder: str) -> None:
+    def _mend(self, call: Call, loaded: LoadedModel, placeholder: str, until_s: float) -> None:
         """Answer a failed call of several records by record, where its types have any and time is left."""
         if call.response is None or call.response.status not in _OF_A_RECORD:
             return
         request = call.request
         headers = {k: v for k, v in request.headers.items() if k != "content-encoding"}
-        until_s = call.stages.began_s + self._mending_s
 
         def answer(lines: bytes, lines_type: MediaType) -> Response:
             part = Request(lines, str(lines_type), call.accept, headers, request.request_id)
@@ -295,12 +292,19 @@ class Invocations:
             call.response = by_record(
                 records, call.accept, placeholder, answer, lambda: time.perf_counter() >= until_s
             )
-            call.stages = replace(call.stages, ended_s=time.perf_counter())
         except (RequestError, NotByRecordError) as error:
             log.warning(f"no placeholder: {error}", extra={"request_id": request.request_id})
             return
         if records.bad:  # none where the whole failed, and each of its parts did not
             log.warning(complaint(records), extra={"request_id": request.request_id})
+
+
+def _try(call: Call, act: Callable[[Call, LoadedModel], None], loaded: LoadedModel) -> None:
+    """Do one thing for a call; should it fail, that is its response."""
+    try:
+        act(call, loaded)
+    except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
+        call.response = _told(call, error)
 
 
 def _told(call: Call, error: BaseException) -> Response:

@@ -3,6 +3,7 @@
 The folders, files and exit statuses are those of SageMaker's training contract (docs/contracts.md).
 """
 
+import gc
 import logging
 import sys
 import time
@@ -27,6 +28,9 @@ log = logging.getLogger("train")
 EXIT_FAILED = 1  # the reason is in the failure file
 EXIT_USAGE = 2
 EXIT_BUG = 3  # an error of ours that nothing foresaw
+# Between two searches for garbage: botocore makes so many objects that stay that looking through them again
+# and again takes a good part of a short pull.
+_FEW_COLLECTIONS = 100_000
 LONGEST_FAILURE = 1024  # characters that SageMaker shows as FailureReason (sagemaker-contract A4)
 
 
@@ -103,6 +107,7 @@ def _obtain(settings: Settings, job: Job, stop: StopRequest) -> Manifest:
             f"{MODEL_CHANNEL}; or mode=train."
         )
     log.info(f"pulling the model version that the {origin} names, {uri}")
+    gc.set_threshold(_FEW_COLLECTIONS)
     return pull(
         uri, settings.model_dir, expected_sha256=job.manifest_sha256, progress=progress, check=stop.check
     )

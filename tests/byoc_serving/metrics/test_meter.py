@@ -17,7 +17,14 @@ IDLE = Standing(ready=0, in_flight=0, waiting=0, memory={})
 
 
 def call(status=200, body=b"123", is_first=True, **changes):
-    times = {"began_s": 1.0, "decoded_s": 1.25, "predicting_s": 1.5, "predicted_s": 1.75, "ended_s": 2.0}
+    times = {
+        "began_s": 1.0,
+        "decoded_s": 1.25,
+        "predicting_s": 1.5,
+        "predicted_s": 1.75,
+        "encoded_s": 2.0,
+        "ended_s": 2.0,
+    }
     request, response = (
         Request(b"12345", "text/csv", None, {}, "id-1", 0.5),
         Response(status, body, "text/csv"),
@@ -62,6 +69,9 @@ def test_requests_predicted_together_are_one_batch():
     page = counted(*(call(together=3, is_first=first) for first in (True, False, False)), call())
     assert (page["byoc_batch_requests_count", None], page["byoc_batch_requests_sum", None]) == (2, 4)
     assert page["byoc_batch_requests_bucket", 'le="2"'] == 1
+    for stage in ("decode", "predict", "encode"):  # counted once, for each of them
+        seconds = f"byoc_{stage}_seconds"
+        assert (page[f"{seconds}_count", None], page[f"{seconds}_sum", None]) == (4, 1.0)
 
 
 @pytest.mark.parametrize("status", [0, 99, 600, 100_000, -1])

@@ -212,3 +212,10 @@ def test_a_manifest_with_a_bad_path_is_refused_before_anything_is_fetched(made, 
     with pytest.raises(ModelVersionError, match=r"^Path "):
         fetch(source, target, None)
     assert tree(target) == before
+
+
+def test_a_chunk_longer_than_one_write_is_written_whole_at_its_place(tmp_path):
+    content = bytes(range(256)) * 4_000 + b"end"
+    with (tmp_path / "file").open("wb") as file:
+        pull_module.write_at(file.fileno(), content, 5)
+    assert (tmp_path / "file").read_bytes() == bytes(5) + content

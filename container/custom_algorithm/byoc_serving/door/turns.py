@@ -215,6 +215,7 @@ class Turns:
             call = answered_at_once(request, _BUSY, perf_counter(), model)
             self._door.meter.refuse(call)
             self._door.note(call)
+            self._door.after()
 
     def _take_turn(self) -> None:
         door = self._door

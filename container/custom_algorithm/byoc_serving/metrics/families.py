@@ -92,7 +92,7 @@ _STAGES = (
     (
         "byoc_wait_seconds",
         places.WAIT,
-        "Waiting for the worker and for the requests predicted together with it.",
+        "Waiting for the worker, and for the requests that it took together with it.",
     ),
     ("byoc_predict_seconds", places.PREDICT, "The prediction, of all requests predicted together."),
     (

@@ -43,9 +43,7 @@ class Meter:
 
     def note(self, call: Call) -> None:
         """Count a call that has ended."""
-        numbers, stages, request, response = self._numbers, call.stages, call.request, call.response
-        if response is None:
-            return
+        numbers, stages, request, response = self._numbers, call.stages, call.request, call.answer
         status_class = response.status // 100
         numbers[status_class if 0 <= status_class < STATUS_CLASSES else SERVER_ERRORS] += 1.0
         numbers[BYTES_IN] += len(request.body)
@@ -57,7 +55,7 @@ class Meter:
         numbers[TOTAL + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += 1.0
         if not stages.predicted_s:
             return
-        seconds = stages.began_s - arrived_s + stages.predicting_s - stages.decoded_s
+        seconds = stages.waited_s(arrived_s)
         numbers[WAIT] += seconds
         numbers[WAIT + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += 1.0
         shape = getattr(call.data, "shape", None)
@@ -72,7 +70,7 @@ class Meter:
         for place, seconds in (
             (DECODE, stages.decoded_s - stages.began_s),
             (PREDICT, stages.predicted_s - stages.predicting_s),
-            (ENCODE, stages.ended_s - stages.predicted_s),
+            (ENCODE, stages.encoded_s - stages.predicted_s),
         ):
             numbers[place] += seconds * many
             numbers[place + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += many

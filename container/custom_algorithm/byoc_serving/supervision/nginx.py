@@ -5,7 +5,7 @@ import pwd
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from byoc_serving.messages import too_large_message
@@ -28,10 +28,21 @@ def worker_socket(run_dir: Path, number: int) -> Path:
     return run_dir / f"worker-{number}.sock"
 
 
-def write_configuration(settings: Settings, run_dir: Path, cores: float, workers: int) -> Path:
-    """Write nginx.conf into the run directory and return its path."""
+def write_configuration(
+    settings: Settings,
+    run_dir: Path,
+    cores: float,
+    workers: int,
+    new_id: Callable[[], str] = lambda: secrets.token_hex(16),
+) -> Path:
+    """Write nginx.conf into the run directory and return its path.
+
+    Args:
+        new_id: returns what no other start's request ids begin with.
+    """
     target = run_dir / "nginx.conf"
-    target.write_text(fill(TEMPLATE.read_text(), _words(settings, run_dir, cores, workers)))
+    words = _words(settings, run_dir, cores, workers) | {"start_id": new_id()}
+    target.write_text(fill(TEMPLATE.read_text(), words))
     return target
 
 
@@ -47,7 +58,6 @@ def _words(settings: Settings, run_dir: Path, cores: float, workers: int) -> dic
             f"server unix:{socket} max_fails=1 fail_timeout=1s;" for socket in sockets
         ),
         "run_dir": str(run_dir),
-        "start_id": secrets.token_hex(16),
         "processes": str(max(1, int(cores) // 4)),
         "listen": f"{settings.host}:{settings.port}",
         "max_bytes": str(settings.max_payload_bytes),

@@ -44,7 +44,9 @@ log = logging.getLogger("pull")
 
 ATTEMPTS = 4
 _FIRST_WAIT_S = 0.2
-_WRITE_BYTES = 256 * 1024  # larger ones take huge pages, which a virtual machine may have to ask its host for
+_WRITE_BYTES = (
+    256 * 1024
+)  # the kernel takes huge pages for larger ones, which are slow where a host gives them
 
 
 class Source(Protocol):
@@ -187,7 +189,7 @@ class _Transfer:
 
     Attributes:
         writing: held by who writes into a file, by its path. The kernel lets one write at a time anyway, and
-            those that wait for it there do so at the full use of a core.
+            who waits for it there does so at the cost of a core.
     """
 
     source: Source

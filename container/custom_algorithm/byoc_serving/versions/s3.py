@@ -134,7 +134,7 @@ def make_client(connections: int) -> "S3Client":
     buckets are no host names there; botocore does so by itself for an IP address. Digests are checked by
     us, so botocore does not compute checksums of its own on top.
     """
-    from botocore.config import Config  # without boto3, which is half as much again to import
+    from botocore.config import Config  # without boto3, which adds to the start of each pull
     from botocore.session import get_session
 
     config = Config(
