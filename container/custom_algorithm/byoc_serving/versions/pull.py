@@ -44,9 +44,8 @@ log = logging.getLogger("pull")
 
 ATTEMPTS = 4
 _FIRST_WAIT_S = 0.2
-_WRITE_BYTES = (
-    256 * 1024
-)  # the kernel takes huge pages for larger ones, which are slow where a host gives them
+# For larger writes the kernel takes huge pages, which are slow where a host has to give them.
+_WRITE_BYTES = 256 * 1024
 
 
 class Source(Protocol):
