@@ -192,6 +192,15 @@ def test_a_load_longer_than_the_timeout_of_a_request_is_let_finish(tmp_path):
 
 
 @needs_nginx
+def test_a_request_may_take_all_of_its_timeout_however_old_its_workers_last_sign_of_life(obeys, tmp_path):
+    with serve(obeys, tmp_path, MODEL_SERVER_WORKERS="1", MODEL_SERVER_TIMEOUT="3") as running:
+        running.wait_until_ready()
+        for _ in range(3):
+            assert running.invoke({"sleep_s": 2.6})[0] == 200
+            time.sleep(0.9)  # the worker says every second that it lives: now it is about to again
+
+
+@needs_nginx
 def test_workers_stuck_beyond_the_timeout_make_ping_503_until_they_are_replaced(obeys, tmp_path):
     variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_TIMEOUT": "2", "MODEL_SERVER_METRICS": "emf"}
     with serve(obeys, tmp_path, **variables) as running:

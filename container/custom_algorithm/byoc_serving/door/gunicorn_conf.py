@@ -20,7 +20,7 @@ from byoc_serving.call_log import CallLog
 from byoc_serving.calls import Call
 from byoc_serving.door.choice import invocations_of
 from byoc_serving.door.turns import Door
-from byoc_serving.door.worker import DoorWorker
+from byoc_serving.door.worker import HEARTBEAT_S, DoorWorker
 from byoc_serving.errors import ServingError
 from byoc_serving.loading import LoadedModel
 from byoc_serving.logs import logging_configuration
@@ -50,7 +50,8 @@ _threads = _settings.library_threads or 1
 
 worker_class = "byoc_serving.door.worker.DoorWorker"
 worker_tmp_dir = str(_run_dir)
-timeout = math.ceil(_settings.timeout_s)
+# From a worker's last sign of life, which may be as old as a heartbeat when its work begins.
+timeout = math.ceil(_settings.timeout_s + HEARTBEAT_S)
 graceful_timeout = DRAIN_S
 backlog = 2048
 # nginx has its own limits on these, and answers in JSON.
@@ -220,7 +221,7 @@ def _count_loss(score: Score) -> None:
     lost = len(score.in_flight) + score.placeless
     _counted[LOST] += lost
     _counted[SERVER_ERRORS] += lost
-    if score.works_since_s and time.monotonic() - score.works_since_s >= timeout:
+    if score.works_since_s and time.monotonic() - score.works_since_s >= _settings.timeout_s:
         _counted[OVERRAN] += 1.0
 
 

@@ -18,7 +18,7 @@ from gunicorn.workers.base import Worker
 
 from byoc_serving.door.turns import Aside, Door, Turns
 
-_HEARTBEAT_S = 1.0
+HEARTBEAT_S = 1.0  # how often a worker that is not at work says that it lives
 _QUIET_S = 75.0  # how long a connection may say nothing
 _STALLED_S = 5.0  # how long a request that comes in may pause once the worker is to end
 _LOOK_S = 0.02
@@ -59,6 +59,7 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     is_ready: Callable[[], None]
     look: Callable[[], None]
     has_outgrown: Callable[[], bool]
+    _hands_over = False
 
     def init_process(self) -> None:
         """Make the loop, then do as every worker does."""
@@ -84,12 +85,8 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         finally:
             self.loop.close()
 
-    def _stop(self) -> None:
-        self.alive = False
-        self._stopping.set()
-
     async def _serve(self) -> None:
-        self.loop.add_signal_handler(signal.SIGTERM, self._stop)
+        self.loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         turns = Turns(self.door, self.loop.call_soon, self.loop.call_later, aside_of(self.loop))
         servers = [
             await self.loop.create_server(turns.connection, sock=listener.sock) for listener in self.sockets
@@ -99,20 +96,30 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
             own = await self.loop.create_unix_server(turns.connection, str(self.own_socket), backlog=_BACKLOG)
             servers.append(own)
         self.is_ready()
-        while self.alive and self.ppid == os.getppid():
-            self.notify()
-            self.look()
-            turns.close_quiet_connections(_QUIET_S)
-            if self.has_outgrown():
-                await self._hand_over(turns, servers)
-                return
-            try:
-                await asyncio.wait_for(self._stopping.wait(), _HEARTBEAT_S)
-            except TimeoutError:
-                continue
+        self._beat(turns)
+        await self._stopping.wait()
+        if self._hands_over:
+            await self._hand_over(turns, servers)
+            return
         for server in servers:
             server.close()
         await finish(turns, self.cfg.graceful_timeout, self.notify)
+
+    def _beat(self, turns: Turns) -> None:
+        """Say that this worker lives, and look whether it shall.
+
+        A timer's own callback, which comes before the next turn; a task that one wakes would come after it.
+        """
+        if self._stopping.is_set():
+            return
+        self.notify()
+        self.look()
+        turns.close_quiet_connections(_QUIET_S)
+        self._hands_over = self.has_outgrown()
+        if self._hands_over or self.ppid != os.getppid():
+            self._stopping.set()
+        else:
+            self.loop.call_later(HEARTBEAT_S, self._beat, turns)
 
     async def _hand_over(self, turns: Turns, servers: Sequence[asyncio.Server]) -> None:
         """End while nginx goes on: it shall lose no request by that, as it repeats none."""
