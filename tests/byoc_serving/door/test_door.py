@@ -347,6 +347,8 @@ def test_what_the_app_streams_is_streamed_and_what_fails_in_it_is_500(tmp_path, 
     app.wsgi_app = failing_at("/fail", app.wsgi_app)
     with own_imports(), fast_serving(app) as caller:
         assert caller.request("GET", "/stream").body == b"ab"
+        said = said_to(caller, b"HEAD /stream HTTP/1.1\r\n\r\nGET /length HTTP/1.1\r\n\r\n")
+        assert said.split(b"\r\n\r\n")[1].startswith(b"HTTP/1.1 200"), "nothing stands between the two"
         length = caller.request("GET", "/length")
         assert (length.body, length.headers["Content-Length"]) == (b"four", "4")
         assert caller.request("GET", "/fail").error["code"] == "InternalServerError"

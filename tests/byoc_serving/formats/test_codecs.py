@@ -23,6 +23,19 @@ def test_an_unknown_type_is_refused_with_the_known_ones():
     assert refused.value.details == {"sent": "image/png", "supported": list(DECODERS)}
 
 
+def test_what_needs_a_library_that_is_not_there_is_not_among_them(monkeypatch):
+    monkeypatch.setattr("byoc_serving.formats.codecs.find_spec", lambda _name: None)
+    with pytest.raises(UnsupportedMediaTypeError) as refused:
+        as_type("image/png", b"1")
+    supported = refused.value.details["supported"]
+    assert set(DECODERS) - set(supported) == {
+        "application/x-parquet",
+        "application/vnd.apache.parquet",
+        "application/vnd.apache.arrow.stream",
+    }
+    assert "parquet" not in str(refused.value)
+
+
 @pytest.mark.parametrize("name", DECODERS)
 def test_an_empty_body_is_refused_as_such(name):
     with pytest.raises(BadRequestError, match="body is empty"):

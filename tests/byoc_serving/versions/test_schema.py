@@ -65,6 +65,13 @@ def test_what_is_no_table_or_misses_names_is_refused(tmp_path, rows, names):
         write_schema(tmp_path, rows, names)
 
 
+def test_an_integer_that_no_float_holds_is_named_by_its_column(tmp_path):
+    with pytest.raises(ModelVersionError, match="column mass has an integer beyond"):
+        write_schema(tmp_path, [[1, 10**400]], ["age", "mass"])
+    with pytest.raises(ModelVersionError, match="column 1 has an integer beyond"):
+        write_schema(tmp_path, [[1, 10**400]])
+
+
 def test_the_schema_is_a_file_of_the_model_version(tmp_path):
     write_schema(tmp_path, np.zeros((1, 1)))
     assert [entry.path for entry in describe(tmp_path, name="m").files] == ["schema.json"]

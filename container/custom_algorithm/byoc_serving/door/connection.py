@@ -147,6 +147,10 @@ class Connection(asyncio.Protocol):
             self._next(head)
         elif head.is_1_0:  # which knows no chunks
             self.send(response._replace(body=b"".join(response.body)))
+        elif head.method == b"HEAD":
+            self._transport.write(_head_bytes(response, None, head.closes))
+            close(response.body)
+            self._next(head)
         else:
             self._transport.write(_head_bytes(response, None, head.closes))
             self._stream = response.body

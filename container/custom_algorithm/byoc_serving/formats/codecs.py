@@ -71,10 +71,11 @@ def decode(body: bytes, content_type: MediaType, n_features: int | None = None) 
     if decoder is None and name.startswith("application/") and name.endswith("+json"):
         decoder = decode_json
     if decoder is None:
+        supported = usable(DECODERS)
         raise UnsupportedMediaTypeError(
-            f"Content-Type is {name!r}, which cannot be decoded. Send one of {', '.join(DECODERS)}.",
+            f"Content-Type is {name!r}, which cannot be decoded. Send one of {', '.join(supported)}.",
             sent=name,
-            supported=list(DECODERS),
+            supported=supported,
         )
     if not body:
         raise BadRequestError("The body is empty. Send the rows to predict.")

@@ -56,7 +56,7 @@ def write_schema(model_dir: Path, rows: Any, names: Iterable[str] | None = None,
         margin: by how much of a column's range a number may lie outside it, at either end.
 
     Raises:
-        ModelVersionError: they are no table, or have another number of names.
+        ModelVersionError: they are no table, have another number of names, or an integer beyond float64.
     """
     columns = [asdict(column) for column in describe_columns(rows, names, margin)]
     said = [{key: value for key, value in column.items() if value is not None} for column in columns]
@@ -82,7 +82,7 @@ def describe_columns(rows: Any, names: Iterable[str] | None = None, margin: floa
             f"The schema has {len(values)} columns and {len(named)} names. Give at least one row, and a name "
             "for each column or none."
         )
-    return [_column(name, column, margin) for name, column in zip(named, values, strict=True)]
+    return [_column(*told, margin) for told in zip(range(len(values)), named, values, strict=True)]
 
 
 def read_schema(model_dir: Path) -> tuple[Column, ...] | None:
@@ -112,14 +112,20 @@ def names_of(columns: Sequence[Column] | None) -> list[str]:
     return [column.name for column in columns or () if column.name is not None]
 
 
-def _column(name: str | None, values: NDArray[Any], margin: float) -> Column:
+def _column(place: int, name: str | None, values: NDArray[Any], margin: float) -> Column:
     if values.dtype.kind in "biuf":
         return _of_numbers(name, values, INTEGER if values.dtype.kind != "f" else NUMBER, margin)
     present = [value for value in values.tolist() if not _is_missing(value)]
     nullable = len(present) < len(values)
     if present and all(isinstance(value, int | float) for value in present):
         kind = INTEGER if not nullable and all(isinstance(value, int) for value in present) else NUMBER
-        floats = np.array([*present, math.nan] if nullable else present, dtype=float)
+        try:
+            floats = np.array([*present, math.nan] if nullable else present, dtype=float)
+        except OverflowError:
+            raise ModelVersionError(
+                f"The schema's column {name or place} has an integer beyond the range of float64. Scale it, "
+                "or give it as text."
+            ) from None
         return _of_numbers(name, floats, kind, margin)
     texts = sorted({str(value) for value in present})
     return Column(name, STRING, nullable, enum=tuple(texts) if 0 < len(texts) <= MOST_VALUES else None)
