@@ -176,12 +176,20 @@ def verdict(target: Target, results: Results) -> Verdict:
     other = results.median(*target.against) if target.against else None
     if ours is None or (target.against and other is None):
         return Verdict(target, NOT_MEASURED, ours, other)
-    bound, ratio = target.factor * (other or 0.0) + target.plus, None
-    reached = ours >= bound if target.comparison == AT_LEAST else ours <= bound
-    if target.against and other and not target.plus:
-        ratio = results.ratio((OURS.name, target.measure), target.against)
-        if ratio is None or target.against[0] == OURS.name:  # another load of ours was at another time
-            ratio = ours / other
-        reached = ratio >= target.factor if target.comparison == AT_LEAST else ratio <= target.factor
+    ratio = _ratio(target, results, ours, other)
+    reached, bound = ratio, target.factor
+    if reached is None:
+        reached, bound = ours, target.factor * (other or 0.0) + target.plus
+    is_kept = reached >= bound if target.comparison == AT_LEAST else reached <= bound
     failures = results.failed(OURS.name, target.measure)
-    return Verdict(target, HOLDS if reached and not failures else SHORT, ours, other, ratio, failures)
+    return Verdict(target, HOLDS if is_kept and not failures else SHORT, ours, other, ratio, failures)
+
+
+def _ratio(target: Target, results: Results, ours: float, other: float | None) -> float | None:
+    """Return our measure as a multiple of the other's; None where it stands alone, or something is added."""
+    if not target.against or not other or target.plus:
+        return None
+    ratio = results.ratio((OURS.name, target.measure), target.against)
+    if ratio is None or target.against[0] == OURS.name:  # another load of ours was at another time
+        return ours / other
+    return ratio

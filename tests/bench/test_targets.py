@@ -78,6 +78,13 @@ def test_what_was_measured_in_one_turn_is_held_against_each_other():
     assert verdict(FASTER, made).ratio == 2500.0 / 1200.0
 
 
+def test_two_loads_of_ours_are_not_of_one_turn_and_are_held_against_each_other_by_their_medians():
+    more = Target("more", "row_64.per_s", AT_LEAST, "ours at 16", 1.0, ("ours", "row_16.per_s"))
+    made = results(a=("ours", "row_64.per_s", 10.0, 30.0, 20.0), b=("ours", "row_16.per_s", 30.0, 16.0, 10.0))
+    found = verdict(more, made)
+    assert (found.outcome, found.ratio) == (HOLDS, 20.0 / 16.0)
+
+
 def test_fast_answers_do_not_make_up_for_failed_ones():
     made = results(b=("fastapi-tuned", "row_16.per_s", 1000.0))
     made.add("ours", "row_16.per_s", 9000.0, failures=1)
