@@ -565,3 +565,26 @@ def test_a_body_that_breaks_off_under_gunicorn_is_no_shorter_body(tmp_path):
         cut.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n1,2")
         cut.shutdown(socket.SHUT_WR)
         assert b" 400 " in cut.makefile("rb").readline()
+
+
+def test_a_header_is_found_by_any_spelling_of_its_name(predictor, tmp_path):
+    script = """
+    def model_fn(model_dir): return {}
+    def predict_fn(data, model, context):
+        found = context.headers
+        return [found.get("X-Foo"), found["x-fOO"], "X-FOO" in found, context.get_request_header(0, "X-Foo")]
+    """
+    with predictor(tmp_path, script) as caller:
+        assert caller.invoke("1", "text/csv", X_Foo="bar").json == ["bar", "bar", True, "bar"]
+
+
+@pytest.mark.parametrize("shape", [7, "round", [1, 2], [], None])
+def test_what_has_a_shape_that_is_none_of_an_array_is_predicted(predictor, tmp_path, shape):
+    script = """
+    import json, types
+    def model_fn(model_dir): return {}
+    def input_fn(body, content_type): return types.SimpleNamespace(**json.loads(body))
+    def predict_fn(data, model): return data.shape
+    """
+    with predictor(tmp_path, script) as caller:
+        assert caller.invoke(json.dumps({"shape": shape}), "application/json").json == shape

@@ -11,7 +11,7 @@ import flask
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from byoc_serving.call_log import log_call
-from byoc_serving.calls import Request, Response, error_response, refusal, request_id_of
+from byoc_serving.calls import Headers, Request, Response, error_response, refusal, request_id_of
 from byoc_serving.copies import Copies
 from byoc_serving.description import description_of
 from byoc_serving.errors import MethodNotAllowedError, NotFoundError, PayloadTooLargeError
@@ -151,7 +151,7 @@ def _target(before: str, name: str, behind: str = "") -> str:
 
 
 def _received(request: flask.Request) -> Request:
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    headers = Headers(request.headers)
     return Request(
         body=_body(request),
         content_type=headers.get("content-type"),

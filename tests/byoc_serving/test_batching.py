@@ -81,6 +81,13 @@ def test_a_prediction_without_a_part_for_each_row_is_not_split(prediction):
         (lambda rows: float(rows.sum()), False),
         (lambda rows: {"predictions": rows.sum(axis=1)}, False),
         (lambda rows: np.where(rows[:, 0] > 5, np.nan, 1.0), True),
+        (
+            lambda rows: 200_000 + (rows[:, 0] > 5) + (len(rows) > 1),
+            False,
+        ),  # labels
+        (lambda rows: 200_000.0 + (rows[:, 0] > 5) + (len(rows) > 1), False),
+        (lambda rows: 200_000 + (rows[:, 0] > 5), True),
+        (lambda rows: 200_000.5 + 1e-9 * len(rows) + rows[:, 0], True),
     ],
 )
 def test_rows_are_independent_where_their_company_changes_nothing(predict, independent):

@@ -125,8 +125,10 @@ _NO_ROW = object()
 
 
 def _alike(one: Any, other: Any) -> bool:  # noqa: ANN401
+    """Whether two predictions are the same, but for the last digits of broken numbers: a label has none."""
     try:
-        close = np.allclose(one, other, RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE, equal_nan=True)
+        close = np.isclose(one, other, RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE, equal_nan=True)
+        whole = np.equal(np.floor(one), one) & np.equal(np.floor(other), other)
     except (TypeError, ValueError):  # not numbers
         return bool(np.array_equal(one, other))
-    return bool(close) and np.shape(one) == np.shape(other)
+    return np.shape(one) == np.shape(other) and bool(np.all(np.where(whole, np.equal(one, other), close)))

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 
-from byoc_serving.calls import CUSTOM_ATTRIBUTES, INFERENCE_ID, Call, Stages
+from byoc_serving.calls import CUSTOM_ATTRIBUTES, INFERENCE_ID, Call, Stages, rows_of
 
 log = logging.getLogger("invocation")
 
@@ -106,8 +106,8 @@ def _fields(call: Call) -> bytes:
     if not stages.predicted_s:
         return said
     wait_ms = stages.waited_s(arrived_s) * 1000
-    shape = getattr(call.data, "shape", None)
-    return said + _ROWS % (b"%d" % shape[0] if shape else b"null", wait_ms)
+    rows = rows_of(call.data)
+    return said + _ROWS % (b"null" if rows is None else b"%d" % rows, wait_ms)
 
 
 def _common_fields(call: Call) -> bytes:

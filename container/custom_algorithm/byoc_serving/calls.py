@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
@@ -21,8 +21,24 @@ _ID = re.compile(rf"[\w.:-]{{1,{_LONGEST_ID}}}", re.ASCII)
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
+class Headers(Mapping[str, str]):
+    """The headers of a request, found by any spelling of their names (RFC 9110, 5.1), told in lower case."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._named = {name.lower(): value for name, value in headers.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._named[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._named)
+
+    def __len__(self) -> int:
+        return len(self._named)
+
+
 class Request(NamedTuple):
-    """One POST to /invocations; the names of its headers are in lower case.
+    """One POST to /invocations; its headers are found by any spelling of their names.
 
     A named tuple, as is Response, because a frozen dataclass takes three times as long to make.
     """
@@ -36,12 +52,17 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What goes back, with any headers beside the Content-Type; a body of unknown length comes in chunks."""
+    """What goes back, with any headers beside the Content-Type; a body of unknown length comes in chunks.
+
+    Attributes:
+        repeated: further headers, of names that are among `headers`, such as a second Set-Cookie.
+    """
 
     status: int
     body: bytes | Iterator[bytes]
     content_type: str
     headers: Mapping[str, str] = NO_HEADERS
+    repeated: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(slots=True)
@@ -101,6 +122,12 @@ class Call:
         if self.response is None:
             raise RuntimeError("a call ended without a response")
         return self.response
+
+
+def rows_of(data: Any) -> int | None:  # noqa: ANN401 - what predict_fn gets has every type
+    """Return how many rows there are in an array, a frame or whatever else has the shape of one, or None."""
+    shape = getattr(data, "shape", None)
+    return shape[0] if isinstance(shape, tuple) and shape and isinstance(shape[0], int) else None
 
 
 def answered_at_once(request: Request, response: Response, now_s: float, model: str | None = None) -> Call:

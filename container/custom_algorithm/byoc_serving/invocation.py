@@ -17,6 +17,7 @@ from byoc_serving.calls import (
     CUSTOM_ATTRIBUTES,
     INFERENCE_ID,
     Call,
+    Headers,
     Request,
     Response,
     Stages,
@@ -274,7 +275,7 @@ class Invocations:
         if call.response is None or call.response.status not in _OF_A_RECORD:
             return
         request = call.request
-        headers = {k: v for k, v in request.headers.items() if k != "content-encoding"}
+        headers = Headers({k: v for k, v in request.headers.items() if k != "content-encoding"})
 
         def answer(lines: bytes, lines_type: MediaType) -> Response:
             part = Request(lines, str(lines_type), call.accept, headers, request.request_id)

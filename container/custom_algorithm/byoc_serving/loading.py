@@ -15,6 +15,7 @@ from byoc_serving.algorithm import (
     is_meant_for_the_process,
     load_model,
 )
+from byoc_serving.calls import rows_of
 from byoc_serving.conformity import Check, schema_check
 from byoc_serving.copies import Copies
 from byoc_serving.errors import AlgorithmError, NotReadyError, ServingError, SettingsError
@@ -57,8 +58,8 @@ class LoadedModel:
 
     def predict(self, data: Any, context: Context | None) -> Any:  # noqa: ANN401 - of the user's choice
         """Return what predict_fn makes of data."""
-        shape = getattr(data, "shape", None)
-        self.prepare(shape[0] if shape else 1)
+        rows = rows_of(data)
+        self.prepare(1 if rows is None else rows)
         return self.algorithm.predict_fn(data, self.model, context)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from byoc_serving.calls import Request, request_id_of
+from byoc_serving.calls import Headers, Request, request_id_of
 from byoc_serving.formats.negotiation import JSON
 from byoc_serving.invocation import Invocations
 from byoc_serving.settings import Settings
@@ -83,8 +83,8 @@ class Client:
         """
         content, usual_type = _encoded(body)
         content_type = content_type or usual_type
-        given = {"content-type": content_type} | ({"accept": accept} if accept else {})
-        given |= {name.lower(): value for name, value in (headers or {}).items()}
+        typed = {"content-type": content_type} | ({"accept": accept} if accept else {})
+        given = Headers(typed | {name.lower(): value for name, value in (headers or {}).items()})
         request_id = request_id_of(given.get("x-request-id"))
         request = Request(content, given["content-type"], given.get("accept"), given, request_id)
         response = self._invocations.respond(request)

@@ -84,6 +84,20 @@ def test_a_body_in_chunks_is_put_together_and_what_follows_is_the_next_request(e
     assert said.endswith(b"[[7.0]]")
 
 
+def test_a_body_in_chunks_may_have_as_long_a_head_as_any_other(echo):
+    framings = [(b"Transfer-Encoding: chunked", b"1\r\n7\r\n0\r\n\r\n"), (b"Content-Length: 1", b"7")]
+    for framing, body in framings:
+        said = said_to(echo, POST + b"X-Long: " + b"x" * 20_000 + b"\r\n" + framing + b"\r\n\r\n" + body)
+        assert (statuses(said), said[-7:]) == ([200], b"[[7.0]]")
+
+
+def test_chunks_that_are_hardly_anything_but_their_own_lines_are_refused(echo):
+    head = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+    assert statuses(said_to(echo, head + b"5;" + b"x" * 100_000)) == [400]
+    small = b"1\r\n7\r\n" * 50_000 + b"0\r\n\r\n"
+    assert statuses(said_to(echo, head + small)) == [200]
+
+
 def test_a_client_that_asks_first_is_told_to_go_on(echo):
     said = said_to(echo, POST + b"Expect: 100-continue\r\nContent-Length: 3\r\n\r\n", b"1,2")
     assert statuses(said) == [100, 200]
@@ -142,6 +156,7 @@ def test_a_client_that_goes_away_costs_nobody_else_anything(echo):
     assert echo.invoke("7", "text/csv").status == 200
 
 
+OLD_POST = POST.replace(b"HTTP/1.1", b"HTTP/1.0") + b"Content-Length: 1\r\n\r\n"
 STREAM = """
     import itertools
     def model_fn(model_dir): return {}
@@ -165,13 +180,16 @@ def test_what_an_iterator_yields_is_sent_piece_by_piece(tmp_path):
         assert said.endswith(b"2\r\n0\n\r\n2\r\n1\n\r\n2\r\n2\n\r\n0\r\n\r\n")
         got = caller.invoke("3", "text/csv")
         assert (got.body, got.headers["Content-Type"]) == (b"0\n1\n2\n", "text/event-stream")
-        old = said_to(caller, POST.replace(b"1.1", b"1.0") + b"Content-Length: 1\r\n\r\n3")
-        assert b"\r\nContent-Length: 6\r\n" in old
+        head, _, body = said_to(caller, OLD_POST + b"3", half_close=False).partition(b"\r\n\r\n")
+        assert body == b"0\n1\n2\n"
+        assert b"Transfer-Encoding" not in head
+        assert b"\r\nConnection: close" in head
 
 
 def test_a_stream_that_fails_after_its_begin_is_seen_to_be_torn_and_before_it_is_500(tmp_path, caplog):
     with served(tmp_path, STREAM) as caller:
         assert not said_to(caller, POST + b"Content-Length: 1\r\n\r\n9").endswith(b"0\r\n\r\n")
+        assert said_to(caller, OLD_POST + b"9", half_close=False).endswith(b"4\n")
         assert caller.invoke("0", "text/csv").status == 500
         assert caller.invoke("3", "text/csv").body == b"0\n1\n2\n"
     assert "a streamed answer broke off" in caplog.text
@@ -205,6 +223,17 @@ def test_more_than_may_wait_are_told_to_come_again_logged_and_counted(tmp_path, 
     assert {json.loads(answer.body)["error"]["code"] for answer in refused} == {"TooManyRequests"}
     assert [line.status for line in caplog.records if line.name == "invocation"].count(503) == len(refused)
     assert counted["byoc_requests_refused_total", None] == len(refused)
+
+
+def test_each_of_many_requests_sent_at_once_to_a_full_worker_is_answered(tmp_path):
+    with (
+        served(tmp_path, SLOW, most_waiting=1) as caller,
+        socket.create_connection(("127.0.0.1", caller.port)) as busy,
+    ):
+        busy.sendall(POST + b"Content-Length: 1\r\n\r\n7")
+        said = said_to(caller, b"GET /x HTTP/1.1\r\n\r\n" * 3_000)
+        assert len(statuses(said)) == 3_000
+        assert said_on(busy).status == 200
 
 
 @pytest.mark.parametrize(
@@ -334,6 +363,38 @@ def test_an_app_with_something_of_its_users_is_asked_itself(tmp_path, hook):
     assert hooks_of(app)
     assert not invocations_of(app, Settings())
     assert invocations_of(app, Settings(door="fast"))
+
+
+def test_an_answer_of_the_app_is_framed_as_its_status_and_the_method_have_it(tmp_path):
+    app = app_of(tmp_path, ECHO)
+    app.add_url_rule("/none", "none", lambda: ("", 204))
+    app.add_url_rule("/old", "old", lambda: ("", 304))
+    app.add_url_rule("/length", "length", lambda: "four")
+    with own_imports(), fast_serving(app) as caller:
+        asked = b"".join(b"GET %b HTTP/1.1\r\n\r\n" % path for path in (b"/none", b"/old", b"/length"))
+        none, old, length, body = said_to(caller, asked).split(b"\r\n\r\n")
+        assert (none[9:12], old[9:12]) == (b"204", b"304")
+        assert not any(name in none + old for name in (b"Transfer-Encoding", b"Content-Length"))
+        assert (b"Content-Length: 4" in length, body) == (True, b"four")
+        head = caller.request("HEAD", "/length")
+        assert (head.body, head.headers["Content-Length"]) == (b"", "4")
+
+
+def test_every_cookie_of_the_app_arrives(tmp_path):
+    app = app_of(tmp_path, ECHO)
+
+    def view():
+        answer = app.response_class("[]")
+        answer.set_cookie("a", "1")
+        answer.set_cookie("b", "2")
+        return answer
+
+    app.add_url_rule("/cookies", "cookies", view)
+    with own_imports(), fast_serving(app) as caller:
+        assert caller.request("GET", "/cookies").headers.get_all("Set-Cookie") == [
+            "a=1; Path=/",
+            "b=2; Path=/",
+        ]
 
 
 def test_the_setting_chooses_the_flask_app(tmp_path):

@@ -541,7 +541,7 @@ def test_metrics_do_not_wait_behind_predictions(obeys, tmp_path):
         caller.start()
         time.sleep(0.3)
         began = time.monotonic()
-        status, page = running.request("GET", "/metrics")
+        status, page = running.request("GET", "//metrics?of=all")
         assert (status, scraped(page)["byoc_requests_in_flight", None]) == (200, 1)
         assert time.monotonic() - began < 1
         caller.join()

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
+from itertools import chain
 from typing import Protocol
 
 from gunicorn_h1c import H1CProtocol
@@ -20,7 +21,13 @@ log = logging.getLogger("connection")
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BROKEN_OFF = "The body is shorter than its headers say. Send all of it."
+_CHUNKED = b"Transfer-Encoding: chunked\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
+# Chunks have lines of their own, which may say more than a length: within bounds.
+_MOST_BESIDE_CHUNKS, _MOST_PER_BYTE = 65_536, 16
+_HEAD_BEFORE_CHUNKS = b"POST / HTTP/1.1\r\nHost: -\r\nTransfer-Encoding: chunked\r\n\r\n"
+# They have no body, whatever their headers say (RFC 9112, 6.3).
+_WITHOUT_BODY = {204, 304}
 _UNREAD_AT_MOST = 256 * MEGABYTE
 _UNREAD_OF_A_HEAD = MEGABYTE
 _REFUSED_S = 70.0  # how much sooner than others a refused connection is taken for quiet
@@ -123,7 +130,9 @@ class Connection(asyncio.Protocol):
             self._body = self._chunks = None
             self._refuse(refusal(ClientDisconnectedError(_BROKEN_OFF)))
         self._is_last = True
-        return self.is_busy
+        if self._data and not self.is_busy:
+            asyncio.get_running_loop().call_soon(self._read_on)
+        return self.is_busy or bool(self._data)
 
     def pause_writing(self) -> None:
         """Hold a stream back until the client has read."""
@@ -141,18 +150,19 @@ class Connection(asyncio.Protocol):
         if head is None or self._transport.is_closing():
             close(response.body)
             return
-        if isinstance(response.body, bytes):
-            body = b"" if head.method == b"HEAD" else response.body
-            self._transport.write(_head_bytes(response, len(response.body), head.closes) + body)
-            self._next(head)
-        elif head.is_1_0:  # which knows no chunks
-            self.send(response._replace(body=b"".join(response.body)))
-        elif head.method == b"HEAD":
-            self._transport.write(_head_bytes(response, None, head.closes))
+        is_whole = isinstance(response.body, bytes)
+        if response.status in _WITHOUT_BODY or (head.method == b"HEAD" and not is_whole):
+            self._transport.write(_head_bytes(response, b"", head.closes))
             close(response.body)
             self._next(head)
+        elif isinstance(response.body, bytes):
+            body = b"" if head.method == b"HEAD" else response.body
+            self._transport.write(_head_bytes(response, _told(response.body), head.closes) + body)
+            self._next(head)
         else:
-            self._transport.write(_head_bytes(response, None, head.closes))
+            head.closes |= head.is_1_0  # which knows no chunks: its stream ends with the connection
+            framing = b"" if head.is_1_0 else _CHUNKED
+            self._transport.write(_head_bytes(response, framing, head.closes))
             self._stream = response.body
             self._stream_on()
 
@@ -177,7 +187,7 @@ class Connection(asyncio.Protocol):
         self._head = head
         rest = data[head.size :]
         if head.length is None:
-            self._chunks = _Chunks(data[: head.size])
+            self._chunks = _Chunks()
             self._add_chunks(rest)
         elif len(rest) >= head.length:
             self._data = rest[head.length :]
@@ -246,7 +256,7 @@ class Connection(asyncio.Protocol):
         What the client is still sending is read, within bounds: else it would not see the answer.
         """
         body = response.body if isinstance(response.body, bytes) else b""
-        self._transport.write(_head_bytes(response, len(body), closes=True) + body)
+        self._transport.write(_head_bytes(response, _told(body), closes=True) + body)
         self._head = None
         self._is_refused = True
         self._unread = min(unread, _UNREAD_AT_MOST)
@@ -268,7 +278,12 @@ class Connection(asyncio.Protocol):
         self.quiet_since_s = time.monotonic()
         if head.closes or (self._is_last and not self._data):
             self._transport.close()
-        elif self._data:
+        elif self._data:  # by the loop: thousands may lie here, each answered at once
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        """Go on with what came behind the last request."""
+        if not self.is_busy and not self._is_refused and self._data:
             self._transport.resume_reading()
             data, self._data = self._data, b""
             self._read_head(data)
@@ -287,11 +302,12 @@ class Connection(asyncio.Protocol):
             return
         if chunk is None:
             self._stream = None
-            self._transport.write(_LAST_CHUNK)
+            if not head.is_1_0:
+                self._transport.write(_LAST_CHUNK)
             self._next(head)
             return
         if chunk:
-            self._transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self._transport.write(chunk if head.is_1_0 else b"%x\r\n%b\r\n" % (len(chunk), chunk))
         asyncio.get_running_loop().call_soon(self._stream_on)
 
     def _end_stream(self) -> None:
@@ -302,16 +318,22 @@ class Connection(asyncio.Protocol):
 class _Chunks:
     """A chunked body as it comes in."""
 
-    def __init__(self, head: bytes) -> None:
+    def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.size = 0
+        self._taken = 0
         self._parser = H1CProtocol(on_body=self._add)
-        self._parser.feed(head)
+        self._parser.feed(_HEAD_BEFORE_CHUNKS)
 
     def feed(self, data: bytes) -> bool:
-        """Take bytes in; return whether the body is whole (ValueError: it is broken)."""
+        """Take bytes in; return whether the body is whole (ValueError: it is broken, or hardly a body)."""
+        self._taken += len(data)
         self._parser.feed(data)
-        return bool(self._parser.is_complete)
+        if self._parser.is_complete:
+            return True
+        if self._taken > _MOST_BESIDE_CHUNKS + _MOST_PER_BYTE * self.size:
+            raise ValueError("the lines of the chunks are far longer than the chunks")
+        return False
 
     @property
     def rest(self) -> bytes:
@@ -323,15 +345,23 @@ class _Chunks:
         self.size += len(piece)
 
 
-def _head_bytes(response: Response, length: int | None, closes: bool) -> bytes:
+def _told(body: bytes) -> bytes:
+    """Return the header that tells how long a body is."""
+    return b"Content-Length: %d\r\n" % len(body)
+
+
+def _head_bytes(response: Response, framing: bytes, closes: bool) -> bytes:
     """Return the status line and headers of a response.
 
-    Without a length it comes in chunks.
+    Args:
+        framing: the header that tells where the body ends; none where there is no body, or it ends with
+            the connection.
+        closes: whether the connection does.
     """
     begin = _BEGINNINGS.get((response.status, response.content_type)) or _beginning(response)
     if response.headers:
-        begin += "".join(f"{k}: {v}\r\n" for k, v in response.headers.items()).encode("latin-1")
-    framing = b"Transfer-Encoding: chunked\r\n" if length is None else b"Content-Length: %d\r\n" % length
+        said = chain(response.headers.items(), response.repeated)
+        begin += "".join(f"{name}: {value}\r\n" for name, value in said).encode("latin-1")
     return begin + framing + (b"Connection: close\r\n\r\n" if closes else b"\r\n")
 
 

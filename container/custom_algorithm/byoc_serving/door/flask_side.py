@@ -36,10 +36,14 @@ def response_of(application: Application, environ: dict[str, Any]) -> Response:
     first = next(chunks, b"")  # an application may start its response as late as here
     status, headers = started
     named = {name.lower(): value for name, value in headers}
-    others = {name: value for name, value in headers if name.lower() not in _OF_THE_CONNECTION}
-    is_whole = "content-length" in named
+    is_asked_for_head = environ["REQUEST_METHOD"] == "HEAD"  # then the length is that of what would be sent
+    ours = _OF_THE_CONNECTION - {"content-length"} if is_asked_for_head else _OF_THE_CONNECTION
+    others = [(name, value) for name, value in headers if name.lower() not in ours]
+    is_whole = "content-length" in named and not is_asked_for_head
     content = first + b"".join(chunks) if is_whole else Stream(chain([first], chunks), chunks.close)
-    return Response(status, content, named.get("content-type", "application/octet-stream"), others)
+    once = dict(reversed(others))
+    repeated = [pair for pair in others if once[pair[0]] != pair[1]]
+    return Response(status, content, named.get("content-type", "application/octet-stream"), once, repeated)
 
 
 def environ_of(head: Head, body: bytes, address: tuple[str, int], multithread: bool) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class BadHeadError(Exception):
 
 
 class Head(Mapping[str, str]):
-    """What a request says before its body; its headers by their names in lower case.
+    """What a request says before its body; its headers as `calls.Headers` has them.
 
     Args:
         parsed: by gunicorn's parser. Headers are read from it when they are asked for.
@@ -57,10 +57,10 @@ class Head(Mapping[str, str]):
     def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
         """Return one header without reading all."""
         value = self._parsed.get_header(name.encode())
-        return default if value is None else self[name]
+        return default if value is None else self._all()[name.lower()]
 
     def __getitem__(self, name: str) -> str:
-        return self._all()[name]
+        return self._all()[name.lower()]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())

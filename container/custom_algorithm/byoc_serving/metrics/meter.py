@@ -3,7 +3,7 @@
 import threading
 from bisect import bisect_left
 
-from byoc_serving.calls import Call, Stages
+from byoc_serving.calls import Call, Stages, rows_of
 from byoc_serving.metrics.own import OwnMetrics
 from byoc_serving.metrics.table import (
     BYTES_IN,
@@ -58,9 +58,7 @@ class Meter:
         seconds = stages.waited_s(arrived_s)
         numbers[WAIT] += seconds
         numbers[WAIT + 1 + bisect_left(SECONDS_BOUNDS, seconds)] += 1.0
-        shape = getattr(call.data, "shape", None)
-        if shape:
-            numbers[ROWS] += shape[0]
+        numbers[ROWS] += rows_of(call.data) or 0
         if call.is_first:
             self._note_stages(stages)
 

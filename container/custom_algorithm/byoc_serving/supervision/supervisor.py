@@ -144,7 +144,7 @@ class Supervisor:
             with connection:
                 connection.settimeout(_PING_PATIENCE_S)
                 asked = connection.recv(65536)
-                is_scrape = asked.split(b" ", 2)[1:2] == [b"/metrics"]
+                is_scrape = asked.partition(b" ")[2].startswith(b"/metrics")
                 connection.sendall(_metrics(self._run_dir) if is_scrape else _ping(self.health()))
 
     def _start_children(self) -> None:
