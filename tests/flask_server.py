@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import uvloop
 from werkzeug.serving import make_server
 
-from byoc_serving.door.turns import Door, Turns
+from byoc_serving.door.behind import Door
+from byoc_serving.door.turns import Turns
 from byoc_serving.door.worker import aside_of
 from byoc_serving.versions.manifest import Manifest, manifest_bytes, version_of
 
@@ -142,6 +143,9 @@ class UnwatchedSlot:
     def rest(self):
         pass
 
+    def answered(self, _place):
+        pass
+
 
 @contextlib.contextmanager
 def fast_serving(app, **settings):
@@ -157,6 +161,7 @@ def fast_serving(app, **settings):
             "meter": served.meter,
             "note": served.note,
             "after": lambda: None,
+            "lives": lambda: None,
             "most_waiting": 1000,
             "most_bytes": app.config["MAX_CONTENT_LENGTH"],
             "wait_s": 0.0,

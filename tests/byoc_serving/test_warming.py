@@ -98,6 +98,16 @@ def request(body):
     return Request(body, "text/csv", None, {}, "id")
 
 
+def all_of(invocations, requests):
+    """Return the calls of requests that were taken together, and which of them each step answered."""
+    batch = invocations.take(requests)
+    calls, answered = list(batch.calls), []
+    while batch.calls:
+        done = {id(call) for call in invocations.go_on(batch)}
+        answered.append([place for place, call in enumerate(calls) if id(call) in done])
+    return calls, answered
+
+
 def test_a_bad_row_fails_its_own_request_only(tmp_path, caplog):
     script = """
         def model_fn(model_dir): return {}
@@ -112,10 +122,12 @@ def test_a_bad_row_fails_its_own_request_only(tmp_path, caplog):
         invocations.loading.change(lambda model: warmed(model, settings, lambda _rows: None))
         assert invocations.together > 1
         bodies = (b"1,2", b"3,4\n5,6", b"13,0", b"x,y,z", b"")
-        calls = invocations.answers([request(body) for body in bodies])
+        calls, answered = all_of(invocations, [request(body) for body in bodies])
     assert [call.answer.status for call in calls] == [200, 200, 500, 200, 400]
     assert [call.answer.body for call in calls[:2]] == [b"[1.0]", b"[3.0,5.0]"]
-    assert len({call.stages.ended_s for call in calls}) == 1  # none is sent before all are there
+    # Nothing is to be predicted for the last one. The first three failed together, then the second half of
+    # them. What has another width is another prediction.
+    assert answered == [[4], [0], [], [1], [2], [3]]
 
 
 def test_what_is_predicted_together_is_encoded_for_each_as_it_asked(tmp_path):
@@ -129,6 +141,6 @@ def test_what_is_predicted_together_is_encoded_for_each_as_it_asked(tmp_path):
         invocations = Invocations(settings)
         invocations.loading.change(lambda model: warmed(model, settings, lambda _rows: None))
         asked = [request(b"1,2")._replace(accept=accept) for accept in ("text/plain", "image/png")]
-        calls = invocations.answers(asked)
+        calls, _ = all_of(invocations, asked)
     assert [call.answer.body for call in calls] == [b"text/plain: [1.0]", b"image/png: [1.0]"]
     assert {call.stages.together for call in calls} == {2}

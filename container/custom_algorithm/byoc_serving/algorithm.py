@@ -66,7 +66,7 @@ class Context:
 
     def get_request_header(self, _index: int, key: str) -> str | None:
         """Return a header of the request; its index in a batch is always 0."""
-        return self.headers.get(key)
+        return self.headers.get(key.lower())
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,16 @@ class Joined:
         ends = list(accumulate(self.lengths))
         return [prediction[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
 
+    def halves(self) -> list["Joined"]:
+        """Return the first half of the calls, and the others, each half to be predicted at once."""
+        middle = len(self.calls) // 2
+        rows = sum(self.lengths[:middle])
+        data = (None, None) if self.data is None else (self.data[:rows], self.data[rows:])
+        return [
+            Joined(self.calls[:middle], data[0], self.lengths[:middle]),
+            Joined(self.calls[middle:], data[1], self.lengths[middle:]),
+        ]
+
 
 def joined(calls: Sequence[Call], most_rows: int) -> list[Joined]:
     """Return the calls that have no response yet, those together whose rows fit into one array.

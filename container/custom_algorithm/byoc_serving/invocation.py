@@ -3,6 +3,7 @@
 import functools
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -79,6 +80,23 @@ class Shared:
     name: str | None = None
 
 
+@dataclass(slots=True)
+class Batch:
+    """Calls that were taken together.
+
+    Attributes:
+        calls: those that have not been handed out with their answers.
+        stages: of all of them, until each is predicted.
+        loaded: the model that answers; None where there is none.
+        left: the predictions that are still to be made, each at once, and what is to be mended.
+    """
+
+    calls: list[Call]
+    stages: Stages
+    loaded: LoadedModel | None
+    left: deque[Joined] = field(default_factory=deque)
+
+
 class Invocations:
     """The invocations of one process: threads may share it, a fork before the first load is safe.
 
@@ -137,7 +155,7 @@ class Invocations:
 
     @property
     def together(self) -> int:
-        """How many requests `answers` is to be given at once: more than one only where that pays."""
+        """How many requests `take` is to be given at once: more than one only where that pays."""
         return MOST_TOGETHER if self.loading.batch_rows else 1
 
     def respond(self, request: Request) -> Response:
@@ -146,7 +164,10 @@ class Invocations:
         with meter.lock:
             meter.in_flight += 1
         try:
-            [call] = self.answers([request])
+            batch = self.take([request])
+            [call] = batch.calls
+            while batch.calls:
+                self.go_on(batch)
         finally:
             with meter.lock:
                 meter.in_flight -= 1
@@ -155,35 +176,46 @@ class Invocations:
         self.note(call)
         return call.answer
 
-    def answers(self, requests: Sequence[Request]) -> list[Call]:
-        """Answer requests, those together that can be predicted together; as `respond` in all else.
-
-        The caller is to send the answer of each call, and then to pass the call to `meter.note` and `note`.
-        """
+    def take(self, requests: Sequence[Request]) -> Batch:
+        """Begin to answer requests: decode them, and join those that can be predicted together."""
         stages = Stages(time.perf_counter())
         calls = [Call(request, stages, model=self._name) for request in requests]
         loaded = self._loaded(calls)
-        if loaded:
-            for call in calls:
-                call.model_version = loaded.version
-                try:  # not by _try: this is done for each of many calls
-                    self._decode(call, loaded)
-                except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
-                    call.response = _told(call, error)
-            stages.decoded_s = time.perf_counter()
-            for group in joined(calls, loaded.batch_rows):
-                self._predict(group, loaded, stages)
-            if self._placeholder:
-                until_s = stages.decoded_s + self._mending_s
-                mend = functools.partial(self._mend, placeholder=self._placeholder, until_s=until_s)
-                for call in calls:
-                    _try(call, mend, loaded)
-        now_s = time.perf_counter()
+        batch = Batch(calls, stages, loaded)
+        if loaded is None:
+            return batch
         for call in calls:
+            call.model_version = loaded.version
+            try:  # not by _try: this is done for each of many calls
+                self._decode(call, loaded)
+            except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
+                call.response = _told(call, error)
+        stages.decoded_s = time.perf_counter()
+        batch.left.extend(joined(calls, loaded.batch_rows))
+        if self._placeholder:
+            batch.left.extend(Joined([call]) for call in calls if call.response)
+        return batch
+
+    def go_on(self, batch: Batch) -> list[Call]:
+        """Make one prediction of a batch that has calls; return those that are answered, in their order.
+
+        So a caller of it may turn to other things in between, however many predictions there are. It is to
+        send the answer of each call, and then to pass the call to `meter.note` and `note`. Where a prediction
+        for several calls fails, one for each half of them is left: whose row it was shows in the end.
+        """
+        if batch.left and batch.loaded:
+            self._predict(batch.left.popleft(), batch, batch.loaded)
+        answered, batch.calls = batch.calls, []
+        if batch.left:
+            later = {id(call) for group in batch.left for call in group.calls}
+            batch.calls = [call for call in answered if id(call) in later]
+            answered = [call for call in answered if id(call) not in later]
+        now_s = time.perf_counter()
+        for call in answered:
             call.stages.ended_s = now_s
             if call.response is None:
                 raise RuntimeError("a call ended without a response")
-        return calls
+        return answered
 
     def _loaded(self, calls: Sequence[Call]) -> LoadedModel | None:
         try:
@@ -220,16 +252,26 @@ class Invocations:
                 refuse_missing(data)
             call.data = without_names(loaded.check(data, request.request_id) if loaded.check else data)
 
-    def _predict(self, group: Joined, loaded: LoadedModel, decoded: Stages) -> None:
-        """Predict calls whose data were joined, and encode their answers; one by one where that fails."""
-        if len(group.calls) > 1 and self._predict_together(group, loaded, decoded):
+    def _predict(self, group: Joined, batch: Batch, loaded: LoadedModel) -> None:
+        """Predict calls whose data were joined, and encode their answers; or leave it to the batch."""
+        if len(group.calls) > 1:
+            if not self._predict_together(group, batch.stages, loaded):
+                batch.left.extendleft(reversed(group.halves()))
+            elif self._placeholder:
+                batch.left.extend(
+                    Joined([call]) for call in group.calls if call.answer.status in _OF_A_RECORD
+                )
             return
-        for call in group.calls:
-            call.stages = Stages(decoded.began_s, decoded.decoded_s)
+        [call] = group.calls
+        until_s = time.perf_counter() + self._mending_s
+        if call.response is None:
+            call.stages = Stages(batch.stages.began_s, batch.stages.decoded_s)
             _try(call, self._predict_alone, loaded)
             call.stages.encoded_s = time.perf_counter()
+        if self._placeholder:
+            _try(call, functools.partial(self._mend, placeholder=self._placeholder, until_s=until_s), loaded)
 
-    def _predict_together(self, group: Joined, loaded: LoadedModel, decoded: Stages) -> bool:
+    def _predict_together(self, group: Joined, decoded: Stages, loaded: LoadedModel) -> bool:
         stages = Stages(decoded.began_s, decoded.decoded_s, time.perf_counter(), together=len(group.calls))
         try:
             prediction = loaded.predict(group.data, None)
@@ -237,11 +279,11 @@ class Invocations:
         except BaseException as error:
             if is_meant_for_the_process(error):
                 raise
-            return False  # whose row it was shows when each is tried by itself
+            return False
         stages.predicted_s = time.perf_counter()
         for call, part in zip(group.calls, parts, strict=True):
             call.stages, call.is_first = stages, False
-            try:  # as in answers
+            try:  # as in take
                 self._encode(call, part, loaded)
             except BaseException as error:  # noqa: BLE001 - the user's code may raise anything
                 call.response = _told(call, error)

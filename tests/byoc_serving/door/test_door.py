@@ -18,6 +18,7 @@ from byoc_serving.settings import Settings
 from byoc_serving.warming import warmed
 from flask_server import ECHO, Answer, UnwatchedSlot, apps_with, fast_serving, own_imports
 from predictor import create_app
+from processes import eventually
 from scrape import scraped
 
 POST = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
@@ -195,6 +196,20 @@ def test_a_stream_that_fails_after_its_begin_is_seen_to_be_torn_and_before_it_is
     assert "a streamed answer broke off" in caplog.text
 
 
+def test_a_stream_that_is_sent_counts_among_the_requests_that_there_may_be(tmp_path):
+    script = """
+        def model_fn(model_dir): return {}
+        def predict_fn(data, model): return data
+        def output_fn(prediction, accept):
+            return iter([b"x" * 1_000_000] * int(prediction[0, 0])), "text/plain"
+    """
+    with served(tmp_path, script, most_waiting=1) as caller:
+        with socket.create_connection(("127.0.0.1", caller.port)) as unread:
+            unread.sendall(POST + b"Content-Length: 2\r\n\r\n99")
+            assert eventually(lambda: caller.invoke("1", "text/csv").status == 503)
+        assert eventually(lambda: caller.invoke("1", "text/csv").status == 200)
+
+
 SLOW = """
     import time
     def model_fn(model_dir): return {}
@@ -308,7 +323,10 @@ def test_a_request_waits_for_company_only_where_it_may_have_some(tmp_path, batch
             assert (time.monotonic() - began >= 0.5) is waits
 
 
-def test_where_a_fault_of_ours_keeps_calls_from_an_answer_each_is_told_counted_and_logged(tmp_path, caplog):
+@pytest.mark.parametrize("step", ["take", "go_on"])
+def test_where_a_fault_of_ours_keeps_calls_from_an_answer_each_is_told_counted_and_logged(
+    tmp_path, caplog, step
+):
     class Places(UnwatchedSlot):
         begun, ended = 0, 0
 
@@ -325,7 +343,7 @@ def test_where_a_fault_of_ours_keeps_calls_from_an_answer_each_is_told_counted_a
     caplog.set_level("INFO")
     app, slot = app_of(tmp_path, ECHO), Places()
     invocations = app.extensions["invocations"]
-    invocations.answers = broken
+    setattr(invocations, step, broken)
     with own_imports(), contextlib.ExitStack() as open_ones:
         invocations.loading.change(lambda model: replace(model, batch_rows=9))
         caller = open_ones.enter_context(fast_serving(app, slot=slot, wait_s=0.1))

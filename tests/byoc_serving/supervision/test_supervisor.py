@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sys
+import textwrap
 import threading
 import time
 
@@ -33,6 +34,17 @@ COUNTED_OF_A_TIMEOUT = (
 @pytest.fixture(scope="module")
 def obeys(tmp_path_factory):
     return program_with(APPS / "obeys", tmp_path_factory.mktemp("obeys") / "program")
+
+
+def in_flight(running):
+    return scraped(running.request("GET", "/metrics")[1])["byoc_requests_in_flight", None]
+
+
+def program_of(script, tmp_path):
+    apps = tmp_path / "apps"
+    apps.mkdir()
+    (apps / "inference.py").write_text(textwrap.dedent(script))
+    return program_with(apps, tmp_path / "program")
 
 
 def program(name, tmp_path):
@@ -226,6 +238,114 @@ def test_workers_stuck_beyond_the_timeout_make_ping_503_until_they_are_replaced(
         running.stop()
         [report] = [line for line in running.lines() if "_aws" in line]
         assert (report["byoc_requests_total_2xx"], report["byoc_requests_lost_total"]) == (1, 1)
+
+
+@needs_nginx
+def test_calls_that_are_predicted_one_by_one_have_each_their_own_timeout(tmp_path):
+    """One bad row keeps all of them from being predicted together."""
+    script = """
+        import time
+        def model_fn(model_dir): return {}
+        def predict_fn(data, model):
+            time.sleep(0.4)
+            if (data == 13).any():
+                raise ValueError("unlucky")
+            return data[:, 0].tolist()
+    """
+    variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_TIMEOUT": "2", "MODEL_SERVER_BATCHING": "on"}
+    with serve(program_of(script, tmp_path), tmp_path, **variables) as running:
+        running.wait_until_ready()
+        rows = [[7.0]] * 11 + [[13.0]]
+        statuses, callers = [], []
+        for row in rows:
+            callers.append(threading.Thread(target=lambda row=row: statuses.append(running.invoke([row])[0])))
+            callers[-1].start()
+        for caller in callers:
+            caller.join()
+        assert sorted(statuses) == [200] * 11 + [500]
+
+
+@needs_nginx
+def test_callers_who_come_all_at_once_are_predicted_together_and_sent_away_where_too_many_wait(tmp_path):
+    script = """
+        import time
+        def model_fn(model_dir): return {}
+        def predict_fn(data, model):
+            time.sleep(1)
+            return data[:, 0].tolist()
+    """
+    variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_QUEUE": "5", "MODEL_SERVER_BATCHING": "on"}
+    with serve(program_of(script, tmp_path), tmp_path, **variables) as running:
+        running.wait_until_ready()
+        statuses = []
+        callers = [
+            threading.Thread(target=lambda: statuses.append(running.invoke([[7.0]])[0])) for _ in range(12)
+        ]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        together = [line["together"] for line in running.lines() if line.get("status") == 200]
+        assert set(statuses) == {200, 503}
+        assert max(together) == 5  # all that waited for the first ones
+
+
+STREAMS = """
+    import time
+    def model_fn(model_dir): return {}
+    def predict_fn(data, model): return data
+    def output_fn(prediction, accept):
+        count, seconds = prediction[0]
+        def pieces():
+            yield "begun\\n"
+            for number in range(int(count)):
+                time.sleep(seconds)
+                yield f"{number}\\n"
+        return pieces(), "text/plain"
+"""
+
+
+@needs_nginx
+def test_a_stream_that_hangs_is_seen_named_and_counted_as_any_other_request(tmp_path):
+    variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_TIMEOUT": "2"}
+    with serve(program_of(STREAMS, tmp_path), tmp_path, **variables) as running:
+        running.wait_until_ready()
+        broken = []
+
+        def call():
+            with pytest.raises(http.client.IncompleteRead) as cut:
+                running.invoke([[1, 60]])
+            broken.append(cut.value.partial)
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        assert eventually(lambda: in_flight(running) == 1)
+        assert eventually(lambda: running.ping()[0] == 503, within_s=10)
+        caller.join()
+        assert broken == [b"begun\n"]
+        running.wait_until_ready()
+        [overrun] = [line for line in running.lines() if line["message"].startswith("a request overran")]
+        [lost] = [line for line in running.lines() if line["message"].startswith("a worker ended")]
+        assert (overrun["request_ids"], lost["at_work"]) == ([lost["request_id"]], True)
+        assert lost["message"] == "a worker ended before it had sent all of an answer"
+        page = scraped(running.request("GET", "/metrics")[1])
+        assert [page[sample] for sample in COUNTED_OF_A_TIMEOUT] == [1, 1, 1, 0, 1]
+
+
+@needs_nginx
+def test_many_streams_may_take_longer_together_than_one_request(tmp_path):
+    variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_TIMEOUT": "2"}
+    with serve(program_of(STREAMS, tmp_path), tmp_path, **variables) as running:
+        running.wait_until_ready()
+        got = []
+        callers = [threading.Thread(target=lambda: got.append(running.invoke([[3, 0.6]]))) for _ in range(6)]
+        for caller in callers:
+            caller.start()
+        assert eventually(lambda: in_flight(running) >= 4)
+        running.process.send_signal(signal.SIGTERM)  # and they are sent to their end
+        for caller in callers:
+            caller.join()
+        assert got == [(200, "begun\n0\n1\n2\n")] * 6
 
 
 @needs_nginx

@@ -18,8 +18,8 @@ from gunicorn.sock import UnixSocket
 
 from byoc_serving.call_log import CallLog
 from byoc_serving.calls import Call
+from byoc_serving.door.behind import Door
 from byoc_serving.door.choice import invocations_of
-from byoc_serving.door.turns import Door
 from byoc_serving.door.worker import HEARTBEAT_S, DoorWorker
 from byoc_serving.errors import ServingError
 from byoc_serving.loading import LoadedModel
@@ -149,6 +149,7 @@ def _door_of(
         meter=meter,
         note=note,
         after=after,
+        lives=worker.lives,
         most_waiting=_settings.queue,
         most_bytes=_settings.max_payload_bytes,
         wait_s=_settings.batch_wait_s,
@@ -208,7 +209,8 @@ def child_exit(_server: Arbiter, worker: DoorWorker) -> None:
     _count_loss(score)
     for place, request in enumerate(score.in_flight):
         at_work = {"at_work": place < score.works_on}
-        log.error("a worker ended before it answered", extra={**request.ids, **at_work})
+        what = "had sent all of an answer" if request.is_answered else "answered"
+        log.error(f"a worker ended before it {what}", extra={**request.ids, **at_work})
     _deaths_while_loading = 0 if score.ready else _deaths_while_loading + 1
     if _deaths_while_loading >= _MOST_DEATHS:
         _scoreboard.fail(
@@ -220,7 +222,8 @@ def child_exit(_server: Arbiter, worker: DoorWorker) -> None:
 def _count_loss(score: Score) -> None:
     lost = len(score.in_flight) + score.placeless
     _counted[LOST] += lost
-    _counted[SERVER_ERRORS] += lost
+    # Those whose answer had begun were counted by its status.
+    _counted[SERVER_ERRORS] += lost - sum(request.is_answered for request in score.in_flight)
     if score.works_since_s and time.monotonic() - score.works_since_s >= _settings.timeout_s:
         _counted[OVERRAN] += 1.0
 

@@ -3,27 +3,25 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from time import monotonic, perf_counter
-from typing import Protocol
 
 from byoc_serving.calls import (
     INFERENCE_ID,
-    Call,
     Request,
     Response,
     answered_at_once,
     error_response,
     request_id_of,
 )
+from byoc_serving.door.behind import Door, Watched
 from byoc_serving.door.connection import Connection
-from byoc_serving.door.flask_side import Application, environ_of, response_of
+from byoc_serving.door.flask_side import environ_of, response_of
 from byoc_serving.door.head import Head
+from byoc_serving.door.waiting import Taken, Waiting
 from byoc_serving.errors import ServingError
 from byoc_serving.invocation import Invocations
-from byoc_serving.metrics.meter import Meter
 from byoc_serving.models.api import REFUSAL, called_model, is_of_models, refused
 from byoc_serving.models.models import Held, Models
 from byoc_serving.models.registry import Stamp
@@ -38,6 +36,10 @@ Aside = Callable[[Callable[[], Callable[[], None]]], object]
 # By its name, and by what tells it from others that had the same name before.
 _Model = tuple[str, Stamp | None]
 
+# The loop accepts one connection in each of its rounds, and reads from it two rounds later. Callers who come
+# all at once shall be predicted together, and be counted where too many wait.
+_ROUNDS_OF_A_NEWCOMER, _MOST_ROUNDS = 3, 1_000
+
 _INVOCATIONS = b"/invocations"
 _INFERENCE_ID = INFERENCE_ID.encode()
 _BUSY = error_response(
@@ -45,79 +47,6 @@ _BUSY = error_response(
     "TooManyRequests",
     "Too many requests wait for this worker. Send this one again later, or raise MODEL_SERVER_QUEUE.",
 )._replace(headers={"Retry-After": "1"})
-
-
-class Slot(Protocol):
-    """Where a worker notes what it is doing, for others to see."""
-
-    def begin(self, request_id: str, inference_id: str | None = None) -> int:
-        """Note a request; return its place."""
-
-    def end(self, place: int) -> None:
-        """Note that the request at a place is answered."""
-
-    def pass_by(self, place: int, passed: bool) -> None:
-        """Note whether others are answered before the request at a place."""
-
-    def work(self) -> None:
-        """Note that work on a request begins now."""
-
-    def work_on(self, many: int) -> None:
-        """Note on how many requests it is."""
-
-    def rest(self) -> None:
-        """Note that it has ended."""
-
-
-@dataclass(slots=True, eq=False)
-class Waiting:
-    """A request that waits for its turn.
-
-    Attributes:
-        model: the name of the one that it calls, among several.
-        held: that model, which stays in memory until the request is answered, its last piece included.
-        refusal: what is answered where it could not be brought there.
-    """
-
-    connection: Connection
-    head: Head
-    request: Request
-    place: int
-    is_invocation: bool = False
-    model: str | None = None
-    held: Held | None = None
-    refusal: Response | None = None
-
-
-@dataclass(frozen=True)
-class Door:
-    """What stands behind the requests of one worker.
-
-    Attributes:
-        invocations: answer /invocations; None where the application is to do that itself.
-        application: answers everything else.
-        slot: of this worker.
-        meter: counts each call of /invocations.
-        note: is told of it.
-        after: is called after each turn.
-        most_waiting: requests; a further one is told to come again later.
-        most_bytes: of a body; None for any number.
-        wait_s: how long the first request of several that may join waits for others.
-        address: where we listen.
-        models: where there are several; then each answers its own calls, and `invocations` none.
-    """
-
-    invocations: Invocations | None
-    application: Application
-    slot: Slot
-    meter: Meter
-    note: Callable[[Call], None]
-    after: Callable[[], None]
-    most_waiting: int
-    most_bytes: int | None
-    wait_s: float
-    address: tuple[str, int]
-    models: Models | None = None
 
 
 class Turns:
@@ -139,13 +68,18 @@ class Turns:
         self._later = later
         self._aside = aside
         self._waiting: deque[Waiting] = deque()
+        self._taken: Taken | None = None
         self._at_side = 0
+        self._streams = 0
+        self._rounds_to_settle = 0
+        self._rounds = 0
         self._coming: dict[_Model, list[Waiting]] = {}  # which calls wait for which models
         self._is_due = False
         self._is_last_round = False
 
     def connection(self) -> Connection:
         """Return a new connection, whose requests wait here."""
+        self._rounds_to_settle = _ROUNDS_OF_A_NEWCOMER
         return Connection(self._received, self.connections, self._door.most_bytes)
 
     def close_quiet_connections(self, quiet_s: float, receiving_s: float | None = None) -> None:
@@ -178,7 +112,7 @@ class Turns:
             request_id_of(text(b"x-request-id")),
             perf_counter(),
         )
-        if len(self._waiting) + self._at_side >= door.most_waiting:
+        if len(self._waiting) + self._at_side + self._streams >= door.most_waiting:
             self._send_away(connection, head, request)
             return
         place = door.slot.begin(request.request_id, text(_INFERENCE_ID))
@@ -218,10 +152,18 @@ class Turns:
             self._door.after()
 
     def _take_turn(self) -> None:
+        if self._rounds_to_settle and self._rounds < _MOST_ROUNDS:
+            self._rounds_to_settle -= 1
+            self._rounds += 1
+            self._soon(self._take_turn)
+            return
+        self._rounds = 0
         door = self._door
         door.slot.work()
         try:
-            if door.models:
+            if self._taken:
+                self._go_on(self._taken)
+            elif door.models:
                 self._ask_models(door.models, self._waiting.popleft())
             elif self._waiting[0].is_invocation and door.invocations:
                 self._invoke(door.invocations, self._waiting.popleft())
@@ -229,10 +171,11 @@ class Turns:
                 self._ask_application(self._waiting.popleft())
         finally:
             door.slot.rest()
-            self._is_due = bool(self._waiting)
+            self._is_due = bool(self._waiting) or self._taken is not None
             if self._is_due:
                 self._soon(self._take_turn)
             door.after()
+            door.lives()
 
     def _ask_models(self, models: Models, one: Waiting) -> None:
         """Answer a call whose model is in memory, and have it brought there first where it is not."""
@@ -335,13 +278,41 @@ class Turns:
             taken.append(one)
         if len(taken) > 1:
             self._door.slot.work_on(len(taken))
-        calls = _answered(invocations, taken)
-        for one, call in zip(taken, calls, strict=True):
+        try:
+            batch = invocations.take([one.request for one in taken])
+        except Exception as error:  # noqa: BLE001 - else nobody would answer, and their places would stay taken
+            self._fail(taken, error)
+            return
+        self._go_on(Taken(invocations, batch, taken))
+
+    def _go_on(self, taken: Taken) -> None:
+        """Make one prediction for requests that were taken together, and send the answers that there are."""
+        batch, ones, calls = taken.batch, taken.ones, taken.batch.calls
+        taken.say_who_is_at_work(self._door.slot)
+        self._taken = None
+        try:
+            answered = taken.invocations.go_on(batch)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(ones, error)
+            return
+        if batch.calls:
+            ones = taken.keep_the_rest(calls)
+            self._taken = taken
+        for one, call in zip(ones, answered, strict=True):
             self._answer(one, call.answer)
         count, note = self._door.meter.note, self._door.note
-        for call in calls:
+        for call in answered:
             count(call)
             note(call)
+
+    def _fail(self, ones: Sequence[Waiting], error: Exception) -> None:
+        """Tell requests that a fault of ours keeps them from an answer."""
+        for one in ones:
+            log.error("a call has no answer", exc_info=error, extra={"request_id": one.request.request_id})
+            call = answered_at_once(one.request, _failed(one), perf_counter(), one.model)
+            self._answer(one, call.answer)
+            self._door.meter.note(call)
+            self._door.note(call)
 
     def _ask_application(self, one: Waiting) -> None:
         self._answer(one, self._applied(one))
@@ -361,24 +332,22 @@ class Turns:
     def _answer(self, one: Waiting, response: Response) -> None:
         if one.held:
             response = until_sent(response, one.held.release)
-        one.connection.send(response)
+        if isinstance(response.body, bytes):
+            one.connection.send(response)
+            self._door.slot.end(one.place)
+            return
+        self._streams += 1
+        self._door.slot.answered(one.place)
+        pieces = Watched(response.body, self._door, one.place)
+        one.connection.send(until_sent(response._replace(body=pieces), partial(self._end_stream, one)))
+
+    def _end_stream(self, one: Waiting) -> None:
+        self._streams -= 1
         self._door.slot.end(one.place)
 
 
 def _is_invocations(target: bytes) -> bool:
     return target == _INVOCATIONS or target.startswith(_INVOCATIONS + b"?")
-
-
-def _answered(invocations: Invocations, taken: Sequence[Waiting]) -> list[Call]:
-    """Return each call with its answer; where a fault of ours keeps them from one, all are told so."""
-    try:
-        return invocations.answers([one.request for one in taken])
-    except Exception:  # else nobody would answer, and their places would stay taken
-        calls = []
-        for one in taken:
-            log.exception("a call has no answer", extra={"request_id": one.request.request_id})
-            calls.append(answered_at_once(one.request, _failed(one), perf_counter(), one.model))
-        return calls
 
 
 def _may_join(first: Waiting, one: Waiting) -> bool:

@@ -16,7 +16,8 @@ from pathlib import Path
 import uvloop
 from gunicorn.workers.base import Worker
 
-from byoc_serving.door.turns import Aside, Door, Turns
+from byoc_serving.door.behind import Door
+from byoc_serving.door.turns import Aside, Turns
 
 HEARTBEAT_S = 1.0  # how often a worker that is not at work says that it lives
 _QUIET_S = 75.0  # how long a connection may say nothing
@@ -60,6 +61,7 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
     look: Callable[[], None]
     has_outgrown: Callable[[], bool]
     _hands_over = False
+    _said_s = 0.0
 
     def init_process(self) -> None:
         """Make the loop, then do as every worker does."""
@@ -104,6 +106,13 @@ class DoorWorker(Worker):  # type: ignore[misc]  # gunicorn has no types
         for server in servers:
             server.close()
         await finish(turns, self.cfg.graceful_timeout, self.notify)
+
+    def lives(self) -> None:
+        """Say that this worker lives, where that was not said lately."""
+        now_s = time.monotonic()
+        if now_s - self._said_s >= HEARTBEAT_S:
+            self._said_s = now_s
+            self.notify()
 
     def _beat(self, turns: Turns) -> None:
         """Say that this worker lives, and look whether it shall.

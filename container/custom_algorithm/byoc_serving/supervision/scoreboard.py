@@ -22,7 +22,9 @@ _SINCE = struct.Struct("<d")
 _WORK = struct.Struct("<dI")
 _COUNT = struct.Struct("<I")
 _WORK_AT, _TOGETHER_AT, _PLACELESS_AT = 8, 16, 20  # in the state
-_REQUEST = struct.Struct("<d64s64s")  # since when in flight (0: the place is free; < 0: passed by), its ids
+# Since when in flight (0: the place is free; < 0: passed by), its ids, whether its answer has begun.
+_REQUEST = struct.Struct("<d64s64s?7x")
+_ANSWERED_AT = 136
 _PLACES = 512
 _MOST_WORKERS = 1024
 _SIZE = _STATE.size + _PLACES * _REQUEST.size
@@ -35,6 +37,7 @@ class InFlight:
     request_id: str
     inference_id: str | None
     since_s: float
+    is_answered: bool = False  # in part: the rest is being sent
 
     @property
     def ids(self) -> dict[str, str | None]:
@@ -104,7 +107,8 @@ class Slot:
         place = self._free.pop()
         inference = inference_id.encode() if inference_id else b""
         at = _STATE.size + place * _REQUEST.size
-        _REQUEST.pack_into(self._map, at, self._clock(), request_id.encode(), inference)  # it cuts them off
+        # It cuts the ids off where they are too long.
+        _REQUEST.pack_into(self._map, at, self._clock(), request_id.encode(), inference, False)
         return place
 
     def end(self, place: int) -> None:
@@ -114,6 +118,11 @@ class Slot:
             self._free.append(place)
         else:
             self._count_placeless(-1)
+
+    def answered(self, place: int) -> None:
+        """Note that the request at a place has the beginning of its answer; the rest is a stream."""
+        if place >= 0:
+            self._map[_STATE.size + place * _REQUEST.size + _ANSWERED_AT] = 1
 
     def pass_by(self, place: int, passed: bool) -> None:
         """Note whether others are answered before the request at a place: its model is loaded first."""
@@ -202,8 +211,8 @@ def _score(pid: int, content: bytes) -> Score:
     places = (_REQUEST.unpack_from(content, _STATE.size + place * _REQUEST.size) for place in range(_PLACES))
     taken = sorted((place for place in places if place[0]), key=lambda place: (place[0] < 0, abs(place[0])))
     in_flight = [
-        InFlight(_string(request_id), _string(inference_id) or None, abs(began_s))
-        for began_s, request_id, inference_id in taken
+        InFlight(_string(request_id), _string(inference_id) or None, abs(began_s), is_answered)
+        for began_s, request_id, inference_id, is_answered in taken
     ]
     return Score(pid, ready, since_s, works_since_s or None, in_flight, number, works_on, placeless)
 
