@@ -177,6 +177,14 @@ def test_what_is_not_a_table_has_no_width():
     assert decode(b'{"input": 1}', JSON, n_features=3) == {"input": 1}
 
 
+@pytest.mark.parametrize("body", [b'"/etc/passwd"', b"7", b"true", b"null"])
+def test_a_string_or_a_single_value_is_no_row_of_a_model_whose_columns_are_known(body):
+    with pytest.raises(BadRequestError, match="takes rows of 3 columns") as refused:
+        decode(body, JSON, n_features=3)
+    assert refused.value.details == {"expected": 3}
+    assert decode(body, JSON) == json.loads(body)
+
+
 @pytest.mark.parametrize("wrap", [lambda t: t, lambda t: {"dataframe_records": t}])
 def test_records_that_leave_out_almost_everything_are_refused_before_they_cost_anything(wrap):
     value = wrap([{f"k{number}": 1} for number in range(10_000)])

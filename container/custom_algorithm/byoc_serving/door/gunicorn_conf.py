@@ -190,7 +190,8 @@ def worker_abort(worker: DoorWorker) -> None:
     score = _scoreboard.score(worker.pid)
     overran = score.in_flight[: score.works_on] if score else ()
     log.error(
-        "a request overran MODEL_SERVER_TIMEOUT",
+        f"a request overran MODEL_SERVER_TIMEOUT ({_settings.timeout_s:g} s): its worker ends. Send less at "
+        "once, or raise it",
         extra={
             "request_ids": [request.request_id for request in overran],
             "stack": traceback.format_stack(),

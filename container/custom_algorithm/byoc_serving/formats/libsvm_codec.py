@@ -65,8 +65,8 @@ def _pairs(words: list[str], n_features: int | None) -> Iterator[tuple[int, floa
             raise ValueError(f"{word[:50]!r} is no pair of index and value")
         at = int(index)
         if not 1 <= at <= (n_features or at):
-            most = f" The model takes {n_features}." if n_features else ""
-            raise ValueError(f"the index of {word[:50]!r} is out of range.{most}")
+            most = f": the model takes 1 to {n_features}" if n_features else ""
+            raise ValueError(f"the index of {word[:50]!r} is out of range{most}")
         yield at, _number(value)
 
 

@@ -36,11 +36,17 @@ def model_input(value: Any, n_features: int | None) -> Any:  # noqa: ANN401 - a 
 
     Raises:
         BadRequestError: the value is a table that is empty, ragged, almost empty or not n_features wide, or
-            has a number beyond float64.
+            has a number beyond float64; or it is a string or a single value where n_features is known.
     """
     if (table := table_in(value)) is not None:
         return _data(table, n_features)
     items = _listed(value)
+    if n_features is not None and type(value) in _SCALARS:  # a library may take a string for a file to open
+        kind = "a string" if isinstance(value, str) else "a single value"
+        raise BadRequestError(
+            f"The body is {kind}. The model takes rows of {n_features} columns: send at least one.",
+            expected=n_features,
+        )
     if items is None or not _are_nested_numbers(items):
         return value
     array = floats(items)
