@@ -41,7 +41,7 @@ def test_the_table_is_as_wide_as_the_model_takes():
     ("body", "words"),
     [
         (b"1 1:1\n1 0:1", "Line 2 .* out of range"),
-        (b"1 4:1", "Line 1 .*The model takes 3"),
+        (b"1 4:1", "Line 1 .*the model takes 1 to 3"),
         (b"1 -1:1", "no pair"),
         (b"1 1:", "no number"),
         (b"1 1", "no pair"),
