@@ -62,6 +62,24 @@ def test_more_requests_than_places_are_served_without_a_score(scoreboard):
     assert len(scoreboard.score(42).in_flight) == 512
 
 
+def test_a_stream_is_in_flight_to_its_end_and_waits_for_no_turn(scoreboard):
+    slot = scoreboard.slot(42)
+    streamed, _ = slot.begin("streamed"), slot.begin("waiting")
+    slot.answered(streamed)
+    slot.pass_by(streamed, passed=True)
+    score = scoreboard.score(42)
+    assert [(one.request_id, one.is_answered) for one in score.in_flight] == [
+        ("waiting", False),
+        ("streamed", True),
+    ]
+    assert score.waiting == 1
+    slot.work()
+    assert scoreboard.score(42).waiting == 0
+    slot.end(streamed)
+    assert slot.begin("next") == streamed
+    assert not any(one.is_answered for one in scoreboard.score(42).in_flight)
+
+
 def test_a_worker_at_work_is_seen_by_the_others_until_it_rests_or_dies(scoreboard):
     slots = [scoreboard.slot(40 + number, number) for number in range(3)]
     slots[0].work()

@@ -60,8 +60,9 @@ class Score:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for their turn."""
-        return max(0, len(self.in_flight) + self.placeless - self.works_on)
+        """How many requests wait for their turn, and not for the rest of a stream."""
+        unseen = max(0, self.placeless - max(0, self.works_on - len(self.in_flight)))
+        return unseen + sum(not request.is_answered for request in self.in_flight[self.works_on :])
 
 
 class Slot:
