@@ -210,6 +210,45 @@ def test_a_stream_that_is_sent_counts_among_the_requests_that_there_may_be(tmp_p
         assert eventually(lambda: caller.invoke("1", "text/csv").status == 200)
 
 
+def test_newcomers_do_not_hold_up_others_while_streams_are_made(tmp_path):
+    script = """
+        import time
+        def model_fn(model_dir): return {}
+        def predict_fn(data, model): return data
+        def output_fn(prediction, accept):
+            def pieces():
+                for _ in range(int(prediction[0, 0])):
+                    yield b"x"
+                    time.sleep(0.05)
+            return pieces(), "text/plain"
+    """
+    with served(tmp_path, script) as caller, contextlib.ExitStack() as open_ones:
+        address = ("127.0.0.1", caller.port)
+        streams = [open_ones.enter_context(socket.create_connection(address)) for _ in range(4)]
+        for stream in streams:
+            stream.sendall(POST + b"Content-Length: 2\r\n\r\n30")
+        over = threading.Event()
+
+        def keep_coming():
+            while not over.wait(0.05):
+                open_ones.enter_context(socket.create_connection(address))
+
+        comers = threading.Thread(target=keep_coming)
+        comers.start()
+        try:
+            began = time.monotonic()
+            assert caller.request("GET", "/ping").status in (200, 503)
+            assert time.monotonic() - began < 3
+        finally:
+            over.set()
+            comers.join()
+
+
+def test_a_second_body_that_breaks_off_while_the_first_is_answered_is_refused(echo):
+    one = POST + b"Content-Length: 1\r\n\r\n7"
+    assert statuses(said_to(echo, one + POST + b"Content-Length: 9\r\n\r\n7")) == [200, 400]
+
+
 SLOW = """
     import time
     def model_fn(model_dir): return {}

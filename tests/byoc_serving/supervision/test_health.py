@@ -12,7 +12,7 @@ def idle(pid=1):
 
 
 def busy(pid, since_s):
-    requests = [InFlight(f"request-{pid}-{place}", None, since_s - 10 * place) for place in (0, 1)]
+    requests = [InFlight(f"request-{pid}-{place}", None, since_s - 10 * place) for place in (1, 0)]
     return Score(pid, ready=True, since_s=0.0, works_since_s=since_s, in_flight=requests)
 
 
@@ -38,7 +38,7 @@ def test_workers_that_are_busy_within_the_timeout_are_ready():
     assert health([busy(1, 50.0), busy(2, 51.0)], 100.0, STARTED_S, TIMEOUT_S).state is State.READY
 
 
-def test_all_workers_busy_beyond_the_timeout_are_stuck_and_the_oldest_request_is_named():
+def test_all_workers_busy_beyond_the_timeout_are_stuck_and_the_one_at_work_is_named():
     now = health([busy(1, 100.0), busy(2, 90.0)], 200.0, STARTED_S, TIMEOUT_S)
     assert (now.state, now.status) == (State.STUCK, 503)
     assert "All workers (2)" in now.reason

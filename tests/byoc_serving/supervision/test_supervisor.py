@@ -247,7 +247,7 @@ def test_calls_that_are_predicted_one_by_one_have_each_their_own_timeout(tmp_pat
         import time
         def model_fn(model_dir): return {}
         def predict_fn(data, model):
-            time.sleep(0.4)
+            time.sleep(0.8)
             if (data == 13).any():
                 raise ValueError("unlucky")
             return data[:, 0].tolist()
@@ -334,18 +334,18 @@ def test_a_stream_that_hangs_is_seen_named_and_counted_as_any_other_request(tmp_
 
 @needs_nginx
 def test_many_streams_may_take_longer_together_than_one_request(tmp_path):
-    variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_TIMEOUT": "2"}
+    variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_TIMEOUT": "1"}
     with serve(program_of(STREAMS, tmp_path), tmp_path, **variables) as running:
         running.wait_until_ready()
         got = []
-        callers = [threading.Thread(target=lambda: got.append(running.invoke([[3, 0.6]]))) for _ in range(6)]
+        callers = [threading.Thread(target=lambda: got.append(running.invoke([[6, 0.4]]))) for _ in range(6)]
         for caller in callers:
             caller.start()
-        assert eventually(lambda: in_flight(running) >= 4)
+        assert eventually(lambda: in_flight(running) >= 5, within_s=10)
         running.process.send_signal(signal.SIGTERM)  # and they are sent to their end
         for caller in callers:
             caller.join()
-        assert got == [(200, "begun\n0\n1\n2\n")] * 6
+        assert got == [(200, "begun\n0\n1\n2\n3\n4\n5\n")] * 6
 
 
 @needs_nginx

@@ -127,8 +127,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Go on with what is whole, refuse what breaks off; return whether an answer is still to come."""
         if self._body is not None or self._chunks is not None:
-            self._body = self._chunks = None
-            self._refuse(refusal(ClientDisconnectedError(_BROKEN_OFF)))
+            self._break_off()
         self._is_last = True
         if self._data and not self.is_busy:
             asyncio.get_running_loop().call_soon(self._read_on)
@@ -153,8 +152,10 @@ class Connection(asyncio.Protocol):
         is_whole = isinstance(response.body, bytes)
         if response.status in _WITHOUT_BODY or (head.method == b"HEAD" and not is_whole):
             self._transport.write(_head_bytes(response, b"", head.closes))
-            close(response.body)
-            self._next(head)
+            try:
+                close(response.body)
+            finally:
+                self._next(head)
         elif isinstance(response.body, bytes):
             body = b"" if head.method == b"HEAD" else response.body
             self._transport.write(_head_bytes(response, _told(response.body), head.closes) + body)
@@ -197,9 +198,18 @@ class Connection(asyncio.Protocol):
         else:
             self._body, self._filled = bytearray(head.length), 0
             self._fill(rest)
-        if self._body is not None or self._chunks is not None:
-            self.quiet_since_s = time.monotonic()
-            self._encourage(head)
+        if self._body is None and self._chunks is None:
+            return
+        if self._is_last:
+            self._break_off()
+            return
+        self.quiet_since_s = time.monotonic()
+        self._encourage(head)
+
+    def _break_off(self) -> None:
+        """Refuse a body of which no more will come."""
+        self._body = self._chunks = None
+        self._refuse(refusal(ClientDisconnectedError(_BROKEN_OFF)))
 
     def _encourage(self, head: Head) -> None:
         if not head.is_1_0 and (head.text(b"expect") or "").lower() == "100-continue":

@@ -37,8 +37,8 @@ Aside = Callable[[Callable[[], Callable[[], None]]], object]
 _Model = tuple[str, Stamp | None]
 
 # The loop accepts one connection in each of its rounds, and reads from it two rounds later. Callers who come
-# all at once shall be predicted together, and be counted where too many wait.
-_ROUNDS_OF_A_NEWCOMER, _MOST_ROUNDS = 3, 1_000
+# all at once shall be predicted together, and be counted where too many wait; no turn is put off for long.
+_ROUNDS_OF_A_NEWCOMER, _LONGEST_PUT_OFF_S = 3, 0.01
 
 _INVOCATIONS = b"/invocations"
 _INFERENCE_ID = INFERENCE_ID.encode()
@@ -72,7 +72,7 @@ class Turns:
         self._at_side = 0
         self._streams = 0
         self._rounds_to_settle = 0
-        self._rounds = 0
+        self._put_off_until_s = 0.0
         self._coming: dict[_Model, list[Waiting]] = {}  # which calls wait for which models
         self._is_due = False
         self._is_last_round = False
@@ -112,7 +112,8 @@ class Turns:
             request_id_of(text(b"x-request-id")),
             perf_counter(),
         )
-        if len(self._waiting) + self._at_side + self._streams >= door.most_waiting:
+        taken = len(self._taken.ones) if self._taken else 0
+        if len(self._waiting) + taken + self._at_side + self._streams >= door.most_waiting:
             self._send_away(connection, head, request)
             return
         place = door.slot.begin(request.request_id, text(_INFERENCE_ID))
@@ -152,12 +153,11 @@ class Turns:
             self._door.after()
 
     def _take_turn(self) -> None:
-        if self._rounds_to_settle and self._rounds < _MOST_ROUNDS:
+        if self._rounds_to_settle and self._may_be_put_off():
             self._rounds_to_settle -= 1
-            self._rounds += 1
             self._soon(self._take_turn)
             return
-        self._rounds = 0
+        self._put_off_until_s = 0.0
         door = self._door
         door.slot.work()
         try:
@@ -176,6 +176,11 @@ class Turns:
                 self._soon(self._take_turn)
             door.after()
             door.lives()
+
+    def _may_be_put_off(self) -> bool:
+        now_s = monotonic()
+        self._put_off_until_s = self._put_off_until_s or now_s + _LONGEST_PUT_OFF_S
+        return now_s < self._put_off_until_s
 
     def _ask_models(self, models: Models, one: Waiting) -> None:
         """Answer a call whose model is in memory, and have it brought there first where it is not."""
@@ -338,6 +343,7 @@ class Turns:
             return
         self._streams += 1
         self._door.slot.answered(one.place)
+        self._door.slot.pass_by(one.place, passed=True)
         pieces = Watched(response.body, self._door, one.place)
         one.connection.send(until_sent(response._replace(body=pieces), partial(self._end_stream, one)))
 

@@ -49,7 +49,7 @@ class Standing:
 
     Attributes:
         ready: how many of them take requests.
-        in_flight: requests that have no answer yet.
+        in_flight: requests that have no answer yet, or not all of a stream.
         waiting: those of them that wait for their turn.
         memory: of each worker in bytes (resident), by its number.
     """
@@ -70,7 +70,7 @@ _COUNTERS = (
         "Bytes of the bodies of answers, without streams.",
     ),
     ("byoc_requests_refused_total", places.REFUSED, "Count", "Requests answered 503 as too many waited."),
-    ("byoc_requests_lost_total", places.LOST, "Count", "Requests whose worker ended before it answered."),
+    ("byoc_requests_lost_total", places.LOST, "Count", "Requests whose worker ended before all was sent."),
     (
         "byoc_worker_restarts_total",
         places.RESTARTS,
@@ -126,7 +126,7 @@ def _requests(numbers: Sequence[float]) -> Family:
         (("status", f"{status_class}xx"),): numbers[places.REQUESTS + status_class]
         for status_class in range(2, places.STATUS_CLASSES)
     }
-    told = "Requests to /invocations, by the class of their status; refused and lost ones are 5xx."
+    told = "Requests to /invocations, by the class of their status; refused are 5xx, lost but for streams."
     return Family("byoc_requests_total", Kind.COUNTER, told, values=values)
 
 
@@ -139,7 +139,11 @@ def _gauges(standing: Standing) -> list[Family]:
         (("worker", str(number)),): float(size) for number, size in sorted(standing.memory.items())
     }
     return [
-        _gauge("byoc_requests_in_flight", standing.in_flight, "Requests that have no answer yet."),
+        _gauge(
+            "byoc_requests_in_flight",
+            standing.in_flight,
+            "Requests that have no answer yet, or not all of a stream.",
+        ),
         _gauge("byoc_requests_waiting", standing.waiting, "Those of them that wait for their turn."),
         _gauge("byoc_workers_ready", standing.ready, "Workers that take requests."),
         Family("byoc_worker_memory_bytes", Kind.GAUGE, "Resident memory of a worker.", "Bytes", memory),

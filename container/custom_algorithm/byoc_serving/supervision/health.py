@@ -47,8 +47,7 @@ def health(scores: Sequence[Score], now_s: float, started_s: float, timeout_s: f
     if len(overdue) < len(ready):
         return Health(State.READY)
     longest = max(overdue, key=lambda score: _works_for_s(score, now_s))
-    oldest = min(longest.in_flight, key=lambda request: request.since_s, default=None)
-    named = f", {oldest.request_id}," if oldest else ""
+    named = f", {longest.in_flight[0].request_id}," if longest.in_flight else ""
     return Health(
         State.STUCK,
         f"All workers ({len(ready)}) have been busy with one request for over {timeout_s:g} s; "
