@@ -1,5 +1,6 @@
 """serve: what SageMaker sees of the container, through loads, locks, crashes and the end."""
 
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -34,6 +35,12 @@ COUNTED_OF_A_TIMEOUT = (
 @pytest.fixture(scope="module")
 def obeys(tmp_path_factory):
     return program_with(APPS / "obeys", tmp_path_factory.mktemp("obeys") / "program")
+
+
+def answers_to(running, tables):
+    """Send each table at once, on a connection of its own; return what came back, in their order."""
+    with concurrent.futures.ThreadPoolExecutor(len(tables)) as callers:
+        return list(callers.map(running.invoke, tables))
 
 
 def in_flight(running):
@@ -255,14 +262,8 @@ def test_calls_that_are_predicted_one_by_one_have_each_their_own_timeout(tmp_pat
     variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_TIMEOUT": "2", "MODEL_SERVER_BATCHING": "on"}
     with serve(program_of(script, tmp_path), tmp_path, **variables) as running:
         running.wait_until_ready()
-        rows = [[7.0]] * 11 + [[13.0]]
-        statuses, callers = [], []
-        for row in rows:
-            callers.append(threading.Thread(target=lambda row=row: statuses.append(running.invoke([row])[0])))
-            callers[-1].start()
-        for caller in callers:
-            caller.join()
-        assert sorted(statuses) == [200] * 11 + [500]
+        got = answers_to(running, [[[7.0]]] * 11 + [[[13.0]]])
+        assert [status for status, _ in got] == [200] * 11 + [500]
 
 
 @needs_nginx
@@ -277,16 +278,9 @@ def test_callers_who_come_all_at_once_are_predicted_together_and_sent_away_where
     variables = {"MODEL_SERVER_WORKERS": "1", "MODEL_SERVER_QUEUE": "5", "MODEL_SERVER_BATCHING": "on"}
     with serve(program_of(script, tmp_path), tmp_path, **variables) as running:
         running.wait_until_ready()
-        statuses = []
-        callers = [
-            threading.Thread(target=lambda: statuses.append(running.invoke([[7.0]])[0])) for _ in range(12)
-        ]
-        for caller in callers:
-            caller.start()
-        for caller in callers:
-            caller.join()
+        got = answers_to(running, [[[7.0]]] * 12)
         together = [line["together"] for line in running.lines() if line.get("status") == 200]
-        assert set(statuses) == {200, 503}
+        assert {status for status, _ in got} == {200, 503}
         assert max(together) == 5  # all that waited for the first ones
 
 
